@@ -1,0 +1,19 @@
+/** The time, as an argument, so that tests can turn it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Calls back once after `delay` milliseconds; never keeps the process alive. Returns its cancellation. */
+  setTimeout(callback: () => void, delay: number): () => void
+}
+
+/** A Node timer above this fires at once. */
+const longestTimer = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: Date.now,
+  setTimeout(callback, delay) {
+    const timer = setTimeout(callback, Math.min(Math.max(delay, 0), longestTimer))
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}

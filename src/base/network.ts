@@ -1,0 +1,42 @@
+import { BlockList, isIP, isIPv4 } from 'node:net'
+
+/** Names for networks that everybody means the same by. */
+const named: Record<string, readonly string[]> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+}
+
+/** True for `loopback`, an address (`10.0.0.1`, `::1`) or a CIDR block (`10.0.0.0/8`, `fd00::/8`). */
+export function isNetwork(text: string): boolean {
+  if (Object.hasOwn(named, text)) return true
+  const [address, prefix, ...rest] = text.split('/')
+  const family = isIP(address ?? '')
+  if (family === 0 || rest.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
+}
+
+/** A set of networks, asked by address. IPv4 addresses in their IPv6-mapped form (`::ffff:10.0.0.1`) count as IPv4. */
+export class Networks {
+  readonly #list = new BlockList()
+
+  constructor(networks: readonly string[]) {
+    for (const network of networks.flatMap((text) => named[text] ?? [text])) {
+      const [address = '', prefix] = network.split('/')
+      const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+      this.#list.addSubnet(address, Number(prefix ?? (family === 'ipv4' ? 32 : 128)), family)
+    }
+  }
+
+  /** False for what is no address. */
+  includes(address: string): boolean {
+    const plain = plainAddress(address)
+    const family = isIP(plain)
+    return family !== 0 && this.#list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
+  }
+}
+
+const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
+
+/** The address without its IPv6 mapping and zone. */
+export function plainAddress(address: string): string {
+  return mapped.exec(address)?.[1] ?? address.split('%', 1)[0] ?? address
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod'
+import { parseClaimPath } from './claim-path.ts'
+import { isNetwork } from './network.ts'
+import { isScopeToken, parseScope } from './scope.ts'
+import { Secret } from './secret.ts'
+import { Substituted } from './substituted.ts'
+
+/**
+ * The kinds of single values that the configuration knows. Each reads what YAML gave, or a {@link Substituted}, and
+ * says in one sentence what is wrong and what would be right. Each carries its own JSON Schema for editors.
+ */
+type Reading<Value> = { readonly value: Value } | { readonly fault: string }
+
+/** What stands in an issue's `params`, for the loader, which knows the text of the file. */
+export interface ScalarIssue {
+  /** The value is a number, a boolean or a date where text belongs. */
+  readonly unquoted?: true
+  /** A secret that stands in the file as it is: a warning, not an error. */
+  readonly plainSecret?: true
+}
+
+function defineScalar<Value>(jsonSchema: Record<string, unknown>, read: (input: unknown) => Reading<Value>) {
+  return z
+    .unknown()
+    .transform((input, context): Value => {
+      const reading =
+        input === undefined
+          ? { fault: 'is missing' }
+          : input === null
+            ? { fault: 'is empty: give it a value, or remove the key' }
+            : read(input)
+      if ('value' in reading) return reading.value
+      const unquoted = jsonSchema['type'] === 'string' && ['number', 'bigint', 'boolean'].includes(typeof input)
+      const params: ScalarIssue = unquoted ? { unquoted } : {}
+      context.addIssue({ code: 'custom', message: reading.fault, params: { ...params } })
+      return z.NEVER
+    })
+    .meta(jsonSchema)
+}
+
+function readText(input: unknown): Reading<string> {
+  if (input instanceof Substituted) {
+    return input.fromFile
+      ? { fault: '${file:…} is for secrets and certificates alone; use ${env:…} or write the value here' }
+      : { value: input.read() }
+  }
+  if (typeof input === 'string') return input === '' ? { fault: 'is empty text' } : { value: input }
+  return { fault: `must be text, and is ${kindOf(input)}` }
+}
+
+function kindOf(input: unknown): string {
+  if (Array.isArray(input)) return 'a list'
+  if (typeof input === 'object') return 'a map'
+  return `a ${typeof input === 'bigint' ? 'number' : typeof input}`
+}
+
+/** Text for which `parse` gives something other than `undefined`; `expected` says what would be right. */
+export function parsedText<Value>(
+  expected: string,
+  parse: (text: string) => Value | undefined,
+  jsonSchema: Record<string, unknown> = {},
+) {
+  return defineScalar<Value>({ type: 'string', ...jsonSchema }, (input) => {
+    const reading = readText(input)
+    if ('fault' in reading) return reading
+    const value = parse(reading.value)
+    return value === undefined ? { fault: `is "${reading.value}", and must be ${expected}` } : { value }
+  })
+}
+
+/** Any text but the empty one. */
+export const text = () => defineScalar<string>({ type: 'string', minLength: 1 }, readText)
+
+/** One of the given words. */
+export function oneOf<const Word extends string>(...words: readonly Word[]) {
+  return parsedText<Word>(`one of ${words.join(', ')}`, (given) => words.find((word) => word === given), {
+    enum: [...words],
+  })
+}
+
+/** A whole number within the bounds, both included. */
+export function integer(minimum: number, maximum: number) {
+  return defineScalar<number>({ type: 'integer', minimum, maximum }, (input) => {
+    const value = input instanceof Substituted && /^-?\d{1,15}$/.test(input.read()) ? Number(input.read()) : input
+    if (typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum) return { value }
+    return { fault: `must be a whole number from ${minimum} to ${maximum}` }
+  })
+}
+
+/** `true` or `false`. */
+export const flag = () =>
+  defineScalar<boolean>({ type: 'boolean' }, (input) => {
+    const value = input instanceof Substituted ? { true: true, false: false }[input.read()] : input
+    return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' }
+  })
+
+const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+
+/** A duration above zero, in milliseconds: `500ms`, `30s`, `5m`, `1h`. */
+export const duration = () =>
+  parsedText<number>(
+    'a duration such as 500ms, 30s, 5m or 1h',
+    (given) => {
+      const match = /^(\d{1,9})(ms|s|m|h)$/.exec(given)
+      const value = match ? Number(match[1]) * millisecondsIn[match[2] as keyof typeof millisecondsIn] : 0
+      return value > 0 ? value : undefined
+    },
+    { pattern: '^(\\d{1,9}(ms|s|m|h)|.*\\$\\{env:.*)$' },
+  )
+
+const bytesIn = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
+
+/** A size above zero, in bytes: `512B`, `16KiB`, `1MiB`, `2GiB`. */
+export const size = () =>
+  parsedText<number>(
+    'a size such as 512B, 16KiB, 1MiB or 2GiB',
+    (given) => {
+      const match = /^(\d{1,9})(B|KiB|MiB|GiB)$/.exec(given)
+      const value = match ? Number(match[1]) * bytesIn[match[2] as keyof typeof bytesIn] : 0
+      return value > 0 ? value : undefined
+    },
+    { pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$' },
+  )
+
+/** An http or https URL without userinfo and fragment, as text. */
+export const httpUrl = () =>
+  parsedText<string>('a URL such as https://sso.example.com', (given) => {
+    const url = URL.canParse(given) ? new URL(given) : undefined
+    const clean = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === ''
+    return clean ? given : undefined
+  })
+
+/** `loopback`, an address or a CIDR block. */
+export const network = () =>
+  parsedText<string>('a network such as loopback, 10.0.0.0/8 or ::1', (given) => (isNetwork(given) ? given : undefined))
+
+/** A claim path such as `realm_access.roles` or `a["b.c"]`, parsed. */
+export const claimPath = () => parsedText('a claim path such as realm_access.roles or a["b.c"]', parseClaimPath)
+
+/** One scope value. */
+export const scopeToken = () =>
+  parsedText<string>('one scope value (several are a list: [a, b])', (given) =>
+    isScopeToken(given) ? given : undefined,
+  )
+
+/** Scope values separated by spaces, as RFC 6749 section 3.3 writes them, parsed. */
+export const scopeText = () =>
+  parsedText<readonly string[]>('scope values separated by spaces', (given) => {
+    const values = parseScope(given)
+    return values.length > 0 && values.every(isScopeToken) ? values : undefined
+  })
+
+/** A secret: text, or `${env:…}`, or `${file:…}`, which is read again when it changes. */
+export const secret = () =>
+  defineScalar<Secret>({ type: 'string', minLength: 1 }, (input) => {
+    if (input instanceof Substituted) return { value: new Secret(input.read) }
+    const reading = readText(input)
+    return 'fault' in reading ? reading : { value: new Secret(() => reading.value) }
+  })
+
+/** PEM certificates, from a file as a rule. */
+export const certificates = () =>
+  defineScalar<string>({ type: 'string' }, (input) => {
+    const reading = input instanceof Substituted ? { value: input.read() } : readText(input)
+    if ('fault' in reading) return reading
+    return reading.value.includes('-----BEGIN CERTIFICATE-----')
+      ? reading
+      : { fault: 'must be certificates in PEM, as in ${file:ca.pem}' }
+  })
+
+/** A list with at least one entry: emptiness never opens. */
+export const listOf = <Entry extends z.ZodType>(entry: Entry) =>
+  z.array(entry).min(1, 'is an empty list: name at least one, or remove the key')
+
+/** One entry, or a list of at least one; always a list when read. */
+export const oneOrMore = <Entry extends z.ZodType>(entry: Entry) =>
+  z.union([listOf(entry), entry.transform((value) => [value])])
