@@ -13,11 +13,12 @@ type Reading<Value> = { readonly value: Value } | { readonly fault: string }
 
 /** What stands in an issue's `params`, for the loader, which knows the text of the file. */
 export interface ScalarIssue {
-  /** The value is a number, a boolean or a date where text belongs. */
+  /** The value is a number or a boolean where text belongs. */
   readonly unquoted?: true
-  /** A secret that stands in the file as it is: a warning, not an error. */
-  readonly plainSecret?: true
 }
+
+/** What editors accept beside the value itself. */
+const substituted = { type: 'string', pattern: '\\$\\{env:' } as const
 
 function defineScalar<Value>(jsonSchema: Record<string, unknown>, read: (input: unknown) => Reading<Value>) {
   return z
@@ -74,13 +75,13 @@ export const text = () => defineScalar<string>({ type: 'string', minLength: 1 },
 /** One of the given words. */
 export function oneOf<const Word extends string>(...words: readonly Word[]) {
   return parsedText<Word>(`one of ${words.join(', ')}`, (given) => words.find((word) => word === given), {
-    enum: [...words],
+    anyOf: [{ enum: [...words] }, substituted],
   })
 }
 
 /** A whole number within the bounds, both included. */
 export function integer(minimum: number, maximum: number) {
-  return defineScalar<number>({ type: 'integer', minimum, maximum }, (input) => {
+  return defineScalar<number>({ anyOf: [{ type: 'integer', minimum, maximum }, substituted] }, (input) => {
     const value = input instanceof Substituted && /^-?\d{1,15}$/.test(input.read()) ? Number(input.read()) : input
     if (typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum) return { value }
     return { fault: `must be a whole number from ${minimum} to ${maximum}` }
@@ -89,7 +90,7 @@ export function integer(minimum: number, maximum: number) {
 
 /** `true` or `false`. */
 export const flag = () =>
-  defineScalar<boolean>({ type: 'boolean' }, (input) => {
+  defineScalar<boolean>({ anyOf: [{ type: 'boolean' }, substituted] }, (input) => {
     const value = input instanceof Substituted ? { true: true, false: false }[input.read()] : input
     return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' }
   })
@@ -155,7 +156,7 @@ export const secret = () =>
   defineScalar<Secret>({ type: 'string', minLength: 1 }, (input) => {
     if (input instanceof Substituted) return { value: new Secret(input.read) }
     const reading = readText(input)
-    return 'fault' in reading ? reading : { value: new Secret(() => reading.value) }
+    return 'fault' in reading ? reading : { value: new Secret(() => reading.value, { plainText: true }) }
   })
 
 /** PEM certificates, from a file as a rule. */

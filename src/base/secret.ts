@@ -8,13 +8,26 @@ const redacted = '[redacted]'
  */
 export class Secret {
   readonly #read: () => string
+  #recent: { value: string; readAt: number } | undefined
+  /** True if the value itself stands in the configuration file. */
+  readonly plainText: boolean
 
-  constructor(read: () => string) {
+  constructor(read: () => string, options: { readonly plainText?: boolean } = {}) {
     this.#read = read
+    this.plainText = options.plainText ?? false
   }
 
+  /** The value as it is now. */
   read(): string {
-    return this.#read()
+    const value = this.#read()
+    this.#recent = { value, readAt: performance.now() }
+    return value
+  }
+
+  /** The value as it was at most a second ago: for the way of every request, where a look at a file costs too much. */
+  recent(): string {
+    const recent = this.#recent
+    return recent && (this.plainText || performance.now() - recent.readAt < 1000) ? recent.value : this.read()
   }
 
   toString(): string {

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Secret } from '../base/secret.ts'
+import { ConfigError, type Fault } from './config-error.ts'
+import { issueFaults } from './issues.ts'
+import { referenceFindings } from './references.ts'
+import { type ConfigOptions, configJsonSchema, configOptions } from './schema.ts'
+import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
+import { semanticFindings } from './semantics.ts'
+import { type Path, readYaml, type YamlDocument } from './yaml-document.ts'
+
+/** A configuration that can be served. Keys are those of the file; durations are milliseconds, sizes bytes. */
+export interface Config extends ConfigOptions {
+  readonly file: string
+  /** SHA-256 of the text of the file, taken before any secret is resolved; hexadecimal. */
+  readonly hash: string
+  /** What is allowed, and deserves a second look. */
+  readonly warnings: readonly Fault[]
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws {ConfigError} with every fault at once
+ */
+export function loadConfig(file: string, env: SubstitutionSources['env'] = process.env): Config {
+  return parseConfig(readConfigFile(file), { file, env })
+}
+
+function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const message = `cannot be read (${(error as NodeJS.ErrnoException).code}); name the file with --config or SCOPEGATE_CONFIG`
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
+  }
+}
+
+/** The same for text in hand; `file` is what it is called, and what relative paths in it are relative to. */
+export function parseConfig(text: string, options: { readonly file: string; readonly env?: SubstitutionSources['env'] }): Config {
+  const { file, env = process.env } = options
+  const document = readYaml(text)
+  if (!document.usable) throw new ConfigError(file, sorted(document.faults))
+  const faults: Fault[] = [...document.faults]
+  const values = substituteAll(document.values, [], { env, folder: dirname(resolve(file)) }, (path, message) => faults.push(document.fault(path, message)))
+  const parsed = configOptions.safeParse(values, { reportInput: true })
+  if (!parsed.success) faults.push(...issueFaults(parsed.error.issues, document, configJsonSchema()))
+  const findings = [...referenceFindings(values), ...semanticFindings(values)]
+  faults.push(...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)))
+  if (!parsed.success || faults.length > 0) throw new ConfigError(file, sorted(faults))
+  const warnings = [
+    ...findings.map((finding) => document.fault(finding.path, finding.message)),
+    ...plainSecrets(parsed.data, [], document),
+  ]
+  return { ...parsed.data, file, hash: createHash('sha256').update(text).digest('hex'), warnings: sorted(warnings) }
+}
+
+function sorted(faults: readonly Fault[]): Fault[] {
+  const seen = new Set<string>()
+  return [...faults]
+    .sort((one, other) => one.line - other.line || one.column - other.column)
+    .filter((fault) => {
+      const key = `${fault.line}:${fault.column}:${fault.message}`
+      return seen.has(key) ? false : seen.add(key)
+    })
+}
+
+/** Works on parsed values, never on text: what a variable holds cannot add a key. */
+function substituteAll(value: unknown, path: Path, sources: SubstitutionSources, report: (path: Path, message: string) => void): unknown {
+  if (typeof value === 'string') {
+    try {
+      return substitute(value, sources)
+    } catch (error) {
+      if (!(error instanceof SubstitutionError)) throw error
+      report(path, error.message)
+      return value
+    }
+  }
+  if (Array.isArray(value)) return value.map((item, index) => substituteAll(item, [...path, index], sources, report))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, item]) => [key, substituteAll(item, [...path, key], sources, report)] as const)
+  if (Object.hasOwn(value, '__proto__')) report([...path, '__proto__'], 'is not a usable key')
+  return Object.fromEntries(entries)
+}
+
+/** Output and file have the same keys, so that a secret's path leads to its place. */
+function plainSecrets(value: unknown, path: Path, document: YamlDocument): Fault[] {
+  if (value instanceof Secret) {
+    const message = 'is a secret that stands in the file as it is; use ${env:NAME} or ${file:PATH}'
+    return value.plainText ? [document.fault(path, message)] : []
+  }
+  if (Array.isArray(value)) return value.flatMap((item, index) => plainSecrets(item, [...path, index], document))
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, item]) => plainSecrets(item, [...path, key], document))
+}

@@ -1,0 +1,108 @@
+import type { Path } from './yaml-document.ts'
+import { suggest } from './suggest.ts'
+
+/** Something wrong, or worth a warning, at a path. */
+export interface Finding {
+  readonly path: Path
+  readonly message: string
+  readonly warning?: true
+}
+
+type Tree = Record<string, unknown>
+
+/**
+ * What one part of the file says of another: names that must exist, and what follows from several parts together. It
+ * works on the values as they were read, so that it finds its faults beside those of the schema.
+ */
+export function referenceFindings(values: unknown): Finding[] {
+  const root = tree(values)
+  const servers = tree(root['authorization_servers'])
+  return [
+    ...clientFindings(tree(root['clients']), servers),
+    ...issuerFindings(servers),
+    ...list(root['routes']).flatMap((route, index) => routeFindings(tree(route), index, root)),
+    ...nameFindings(list(root['routes'])),
+  ]
+}
+
+function clientFindings(clients: Tree, servers: Tree): Finding[] {
+  return Object.entries(clients).flatMap(([name, client]) => unknownName(tree(client)['authorization_server'], servers, ['clients', name, 'authorization_server'], 'authorization server'))
+}
+
+/** An issuer decides which keys count, so no two servers may answer for the same one. */
+function issuerFindings(servers: Tree): Finding[] {
+  const owners = new Map<string, string>()
+  const findings: Finding[] = []
+  for (const [name, server] of Object.entries(servers)) {
+    const { access_tokens: accessTokens, issuer } = tree(server)
+    if (accessTokens === undefined) continue
+    const path: Path = ['authorization_servers', name]
+    const issuers = [tree(accessTokens)['issuers'] ?? issuer].flat()
+    if (issuers[0] === undefined) findings.push({ path, message: 'has access_tokens and no issuer; give it issuer, or access_tokens.issuers' })
+    for (const trusted of issuers.map((value) => written(value) ?? '')) {
+      const owner = owners.get(trusted)
+      if (trusted !== '' && owner !== undefined) findings.push({ path, message: `trusts the issuer ${trusted}, as ${owner} does; one of them must not have access_tokens` })
+      owners.set(trusted, name)
+    }
+  }
+  return findings
+}
+
+function routeFindings(route: Tree, index: number, root: Tree): Finding[] {
+  const path: Path = ['routes', index]
+  const servers = tree(root['authorization_servers'])
+  return [
+    ...listenerFindings(route, path, root['listeners']),
+    ...unknownName(tree(route['token'])['client'], tree(root['clients']), [...path, 'token', 'client'], 'client'),
+    ...(route['require'] === undefined ? [] : requireFindings(route['require'], [...path, 'require'], servers)),
+  ]
+}
+
+function listenerFindings(route: Tree, path: Path, listeners: unknown): Finding[] {
+  const known = listeners === undefined ? { main: {} } : tree(listeners)
+  const names = Object.keys(known)
+  if (route['listener'] !== undefined) return unknownName(route['listener'], known, [...path, 'listener'], 'listener')
+  return names.length > 1 ? [{ path: [...path, 'listener'], message: `is missing: with several listeners each route names its own (${names.join(', ')})` }] : []
+}
+
+function requireFindings(require: unknown, path: Path, servers: Tree): Finding[] {
+  const trusted = Object.keys(servers).filter((name) => tree(servers[name])['access_tokens'] !== undefined)
+  if (trusted.length === 0) return [{ path, message: 'can never be met: no authorization server has an access_tokens block, so no token is trusted' }]
+  const issuers = tree(require)['issuers']
+  if (issuers === undefined) {
+    const message = `takes tokens of every trusted server (${trusted.join(', ')}); name the ones that are meant in issuers`
+    return trusted.length > 1 ? [{ path, message, warning: true }] : []
+  }
+  return list(issuers).flatMap((name, index) => {
+    const unknown = unknownName(name, servers, [...path, 'issuers', index], 'authorization server')
+    if (unknown.length > 0 || trusted.includes(String(name))) return unknown
+    return [{ path: [...path, 'issuers', index], message: `names ${name}, which has no access_tokens block, so that its tokens are not trusted` }]
+  })
+}
+
+/** Route names tell routes apart in logs and metrics. */
+function nameFindings(routes: readonly unknown[]): Finding[] {
+  const names = routes.map((route) => written(tree(route)['name']))
+  return names.flatMap((name, index) => {
+    const first = names.indexOf(name)
+    return name === undefined || first === index ? [] : [{ path: ['routes', index, 'name'], message: `"${name}" is the name of routes[${first}] too` }]
+  })
+}
+
+function unknownName(value: unknown, known: Tree, path: Path, kind: string): Finding[] {
+  const name = written(value)
+  if (name === undefined || Object.hasOwn(known, name)) return []
+  return [{ path, message: `there is no ${kind} "${name}"${suggest(name, Object.keys(known))}` }]
+}
+
+function written(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function tree(value: unknown): Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Tree) : {}
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
+import { keySetOptions } from '../authorization-server/key-set.ts'
+import { duration, flag, parsedText, text } from '../base/scalars.ts'
+import { clientOptions, tokenOptions } from '../egress/client.ts'
+import { tokenCacheOptions } from '../egress/token-cache/index.ts'
+import { accessTokenOptions } from '../ingress/access-token-options.ts'
+import { callersOptions } from '../ingress/callers.ts'
+import { requireOptions } from '../ingress/requirement.ts'
+import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
+import { pathOptions } from '../routes/path-pattern.ts'
+import { address, listenerOptions } from './listener.ts'
+
+/** A rule over several keys is told beside every other fault, not after them. */
+const always = { when: () => true }
+
+/** The name that the user gives to a listener, a server or a client. */
+const name = () =>
+  z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'is no usable name: letters, digits, ".", "_" and "-", beginning with a letter or digit')
+
+const named = <Options extends z.ZodType>(options: Options) => z.record(name(), options)
+
+const routeName = () =>
+  parsedText<string>('a name of letters, digits and any of . _ - / * :', (given) => (/^[\w.\-/*: ,]{1,200}$/.test(given) ? given : undefined))
+
+const given = (value: unknown) => value !== undefined
+
+/** One route: which requests, who may come in, with which token and where they go on. */
+export const routeOptions = z
+  .strictObject({
+    name: routeName().optional().describe('in logs and metrics; default is host, path and methods'),
+    listener: text().optional().describe('needed as soon as there are two listeners'),
+    ...pathOptions,
+    public: flag().optional().describe('true: anybody may come in; stands alone'),
+    require: requireOptions.optional(),
+    callers: callersOptions.optional(),
+    token: tokenOptions.optional(),
+    ...proxyRouteOptions,
+  })
+  .refine((route) => given(route.public) || given(route.require) || given(route.callers), {
+    ...always,
+    message: 'does not say who may come in: give it require (a token), callers (a network), or public: true',
+  })
+  .refine((route) => route.public !== false, {
+    ...always,
+    path: ['public'],
+    message: 'can only be true; a route that is not public has require or callers instead',
+  })
+  .refine((route) => !(route.public === true && (given(route.require) || given(route.callers))), {
+    ...always,
+    path: ['public'],
+    message: 'stands beside require or callers, and must stand alone: keep one of them',
+  })
+  .refine((route) => !(given(route.public) && given(route.token)), {
+    ...always,
+    path: ['token'],
+    message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
+  })
+
+/** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
+const authorizationServer = authorizationServerOptions.safeExtend({
+  keys: keySetOptions,
+  access_tokens: accessTokenOptions.optional(),
+})
+
+/** The whole file. */
+export const configOptions = z.strictObject({
+  listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
+  admin: z.strictObject({ address: address().describe('/healthz and /readyz') }).optional(),
+  shutdown_grace: duration().default(30_000).describe('how long requests in flight may take to finish when the process stops'),
+  authorization_servers: named(authorizationServer).default({}),
+  clients: named(clientOptions).default({}),
+  token_cache: tokenCacheOptions,
+  routes: z.array(routeOptions).min(1, 'is an empty list: without a route nothing can be served'),
+  identity_headers: identityHeadersOption.optional().describe("for every route with require; a route's own are added to these"),
+})
+
+export type ConfigOptions = z.output<typeof configOptions>
+export type RouteOptions = z.output<typeof routeOptions>
+
+/** The JSON Schema (draft 2020-12) of the file, for editors; `scopegate schema` prints it. */
+export function configJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(configOptions, { io: 'input', unrepresentable: 'any' })
+  return { title: 'scopegate configuration', ...schema }
+}
