@@ -1,0 +1,58 @@
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { type AuthorizationServer, answerWith, startAuthorizationServer } from './authorization-server.ts'
+import { createSecret } from './secrets.ts'
+
+let server: AuthorizationServer
+
+beforeAll(async () => {
+  server = await startAuthorizationServer({
+    clients: [
+      {
+        client_id: 'poster',
+        client_secret: createSecret(),
+        token_endpoint_auth_method: 'client_secret_post',
+        scope: 'country.read',
+      },
+    ],
+    extraClaims: { realm_access: { roles: ['archivist'] } },
+  })
+})
+
+afterEach(() => server.answer('token'))
+afterAll(() => server.stop())
+
+test('a token is a signed JWT for the audience, with the scope that was asked for', async () => {
+  const token = await server.issueToken({ scope: 'customer.read country.read' })
+  const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(server.jwksUri)), {
+    issuer: server.issuer,
+    audience: 'https://api.example.test',
+  })
+  expect(payload).toMatchObject({
+    scope: 'customer.read country.read',
+    client_id: 'default-client',
+    realm_access: { roles: ['archivist'] },
+  })
+  expect(decodeProtectedHeader(token).typ).toBe('at+jwt')
+})
+
+test('a client that posts its secret gets the scope that it may have, and no other', async () => {
+  await expect(server.issueToken({ clientId: 'poster', scope: 'country.read' })).resolves.toContain('.')
+  await expect(server.issueToken({ clientId: 'poster', scope: 'customer.write' })).rejects.toThrow('invalid_scope')
+})
+
+test('requests are recorded with their bodies, and can be answered by the test', async () => {
+  const before = server.requestsTo('token').length
+  await server.issueToken({ scope: 'customer.read' })
+  expect(server.requestsTo('token')).toHaveLength(before + 1)
+  expect(server.requestsTo('token').at(-1)?.body().toString()).toBe('grant_type=client_credentials&scope=customer.read')
+  server.answer('token', answerWith(503, '<h1>busy</h1>'))
+  expect((await fetch(server.tokenEndpoint, { method: 'POST' })).status).toBe(503)
+})
+
+test('it can go away and come back on the same port', async () => {
+  await server.stop()
+  await expect(fetch(server.jwksUri)).rejects.toThrow()
+  await server.restart()
+  expect((await server.jwks()).keys).toHaveLength(2)
+})

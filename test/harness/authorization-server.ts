@@ -1,0 +1,260 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTPayload,
+  SignJWT,
+} from 'jose'
+import Provider, { type ClientMetadata, type Configuration } from 'oidc-provider'
+import { listen } from './listen.ts'
+import { createSecret, registerSecret } from './secrets.ts'
+import { type SeenRequest, watchRequest } from './seen-request.ts'
+
+/** What a test may say about the authorization server that it wants. */
+export interface AuthorizationServerOptions {
+  /** Clients beside `default-client`; each may ask for tokens by client credentials unless it says otherwise. */
+  readonly clients?: readonly ClientMetadata[]
+  /** The scopes that there are; by default customer.read, customer.write and country.read. */
+  readonly scopes?: readonly string[]
+  /** The `aud` of a token for which no `resource` was asked; by default https://api.example.test. */
+  readonly audience?: string
+  /** Seconds that a token lives, 300 by default. */
+  readonly lifetime?: number
+  readonly tokenFormat?: 'jwt' | 'opaque'
+  readonly signingAlgorithm?: 'RS256' | 'ES256'
+  /** Claims beside the usual ones in every token. */
+  readonly extraClaims?: Readonly<Record<string, unknown>>
+  /** Changes the configuration of oidc-provider at will, last of all. */
+  readonly configure?: (configuration: Configuration) => Configuration
+}
+
+/** The parts of the server that a test can answer in its stead. */
+export type Endpoint = 'token' | 'jwks' | 'discovery'
+
+/** Answers a request in the server's stead. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface TokenWish {
+  readonly clientId?: string
+  readonly scope?: string
+  readonly resource?: string
+}
+
+/** A real authorization server, oidc-provider, in this process, over plain http on 127.0.0.1. */
+export interface AuthorizationServer {
+  readonly issuer: string
+  /** The same as `issuer`. */
+  readonly url: string
+  readonly tokenEndpoint: string
+  readonly jwksUri: string
+  /** `default-client`, by client_secret_basic, with every scope. */
+  readonly client: { readonly client_id: string; readonly client_secret: string }
+  /** Every request that arrived, oldest first. */
+  readonly requests: readonly SeenRequest[]
+  /** Those that arrived at one endpoint. */
+  requestsTo(endpoint: Endpoint): SeenRequest[]
+  /** The public keys. */
+  jwks(): Promise<JSONWebKeySet>
+  /** An access token, obtained through the token endpoint with the client's secret (basic or post). */
+  issueToken(wish?: TokenWish): Promise<string>
+  /** A token of any shape, signed with the server's own key; `iss`, `aud`, `iat` and `exp` are right unless given. */
+  signToken(claims?: JWTPayload, header?: { readonly typ?: string }): Promise<string>
+  /** From now on answers the endpoint's requests this way; without an answer it is the real thing again. */
+  answer(endpoint: Endpoint, answer?: Answer): void
+  /** Stops listening and cuts every connection. */
+  stop(): Promise<void>
+  /** Listens again, on the same port. */
+  restart(): Promise<void>
+}
+
+const paths: Record<Endpoint, string> = {
+  token: '/token',
+  jwks: '/jwks',
+  discovery: '/.well-known/',
+}
+
+/** Starts one on a free port. Every client secret and every token that it issues is registered as a secret. */
+export async function startAuthorizationServer(options: AuthorizationServerOptions = {}): Promise<AuthorizationServer> {
+  const { audience = 'https://api.example.test', lifetime = 300, signingAlgorithm = 'RS256' } = options
+  const requests: SeenRequest[] = []
+  const answers = new Map<Endpoint, Answer>()
+  let provide: Answer = (_request, response) => response.writeHead(503).end()
+
+  const server = createServer((request, response) => {
+    const seen = watchRequest(request)
+    requests.push(seen)
+    const endpoint = endpointOf(seen)
+    const answer = endpoint === undefined ? undefined : answers.get(endpoint)
+    if (answer) answer(request, response)
+    else provide(request, response)
+  })
+  let listening = await listen(server)
+  const issuer = `http://127.0.0.1:${listening.port}`
+  const client = { client_id: 'default-client', client_secret: createSecret() }
+  const clients: ClientMetadata[] = [client, ...(options.clients ?? [])].map(asServiceClient)
+  clients.forEach(registerClientSecret)
+  const keys = await createKeys()
+  const configuration = createConfiguration({ ...options, audience, lifetime, signingAlgorithm, clients, keys })
+  const provider = new Provider(issuer, options.configure?.(configuration) ?? configuration)
+  provider.on('grant.success', (context) => {
+    const token: unknown = Object(context.body).access_token
+    if (typeof token === 'string') registerSecret(token)
+  })
+  const callback = provider.callback()
+  provide = (request, response) => void callback(request, response)
+
+  return {
+    issuer,
+    url: issuer,
+    tokenEndpoint: `${issuer}${paths.token}`,
+    jwksUri: `${issuer}${paths.jwks}`,
+    client,
+    requests,
+    requestsTo: (endpoint) => requests.filter((seen) => endpointOf(seen) === endpoint),
+    jwks: async () => (await (await fetch(`${issuer}${paths.jwks}`)).json()) as JSONWebKeySet,
+    issueToken: (wish = {}) => {
+      const { clientId = client.client_id, ...parameters } = wish
+      const known = clients.find((candidate) => candidate.client_id === clientId)
+      if (!known?.client_secret) throw new TypeError(`no client "${clientId}" with a secret`)
+      return requestToken(`${issuer}${paths.token}`, known, parameters)
+    },
+    signToken: async (claims = {}, header = {}) => {
+      const now = Math.floor(Date.now() / 1000)
+      const token = await new SignJWT({ iss: issuer, aud: audience, iat: now, exp: now + lifetime, ...claims })
+        .setProtectedHeader({ alg: signingAlgorithm, kid: signingAlgorithm, ...header })
+        .sign(keys[signingAlgorithm].privateKey)
+      return registerSecret(token)
+    },
+    answer(endpoint, answer) {
+      if (answer) answers.set(endpoint, answer)
+      else answers.delete(endpoint)
+    },
+    stop: () => listening.stop(),
+    async restart() {
+      listening = await listen(server, listening.port)
+    },
+  }
+}
+
+/** An answer of this status, body and content type, the same each time. */
+export function answerWith(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const type = typeof body === 'string' ? 'text/html' : 'application/json'
+  return (request, response) => {
+    request.resume()
+    response.writeHead(status, { 'content-type': type, ...headers }).end(text)
+  }
+}
+
+/** Takes the request and never says a word. */
+export const answerNever: Answer = (request) => {
+  request.resume()
+}
+
+/** Breaks the connection. */
+export const answerBroken: Answer = (request) => {
+  request.socket.destroy()
+}
+
+function endpointOf(seen: SeenRequest): Endpoint | undefined {
+  const path = seen.url.split('?', 1)[0] ?? ''
+  if (path === paths.token || path === paths.jwks) return path === paths.token ? 'token' : 'jwks'
+  return path.startsWith(paths.discovery) ? 'discovery' : undefined
+}
+
+function asServiceClient(client: ClientMetadata): ClientMetadata {
+  return { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...client }
+}
+
+/** The secret by itself, and as Basic credentials, in both encodings. */
+function registerClientSecret({ client_id: id, client_secret: secret }: ClientMetadata): void {
+  if (secret === undefined) return
+  registerSecret(secret)
+  registerSecret(Buffer.from(`${id}:${secret}`).toString('base64'))
+  registerSecret(Buffer.from(`${formEncode(id)}:${formEncode(secret)}`).toString('base64'))
+}
+
+function formEncode(text: string): string {
+  return new URLSearchParams({ text }).toString().slice('text='.length)
+}
+
+type SigningAlgorithm = 'RS256' | 'ES256'
+
+interface SigningKey {
+  readonly privateKey: CryptoKey
+  readonly jwk: JWK
+}
+
+async function createKeys(): Promise<Record<SigningAlgorithm, SigningKey>> {
+  const [rsa, ec] = await Promise.all((['RS256', 'ES256'] as const).map(createKey))
+  if (!rsa || !ec) throw new Error('no keys')
+  return { RS256: rsa, ES256: ec }
+}
+
+async function createKey(alg: SigningAlgorithm): Promise<SigningKey> {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true })
+  return { privateKey, jwk: { ...(await exportJWK(privateKey)), kid: alg, alg, use: 'sig' } }
+}
+
+interface ConfigurationInput extends AuthorizationServerOptions {
+  readonly audience: string
+  readonly lifetime: number
+  readonly signingAlgorithm: SigningAlgorithm
+  readonly clients: ClientMetadata[]
+  readonly keys: Record<SigningAlgorithm, SigningKey>
+}
+
+function createConfiguration(input: ConfigurationInput): Configuration {
+  const scopes = input.scopes ?? ['customer.read', 'customer.write', 'country.read']
+  const { audience, lifetime, tokenFormat = 'jwt', signingAlgorithm, extraClaims = {} } = input
+  return {
+    clients: input.clients,
+    jwks: { keys: Object.values(input.keys).map((key) => key.jwk) } as NonNullable<Configuration['jwks']>,
+    cookies: { keys: [createSecret()] },
+    scopes: [...scopes],
+    extraTokenClaims: () => ({ ...extraClaims }),
+    ttl: { ClientCredentials: lifetime },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => audience,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_context, resource) => ({
+          scope: scopes.join(' '),
+          audience: resource,
+          accessTokenTTL: lifetime,
+          accessTokenFormat: tokenFormat,
+          ...(tokenFormat === 'jwt' ? { jwt: { sign: { alg: signingAlgorithm } } } : {}),
+        }),
+      },
+    },
+  }
+}
+
+async function requestToken(
+  endpoint: string,
+  client: ClientMetadata,
+  parameters: Readonly<Record<string, string>>,
+): Promise<string> {
+  const { client_id: id, client_secret: secret = '' } = client
+  const post = client.token_endpoint_auth_method === 'client_secret_post'
+  const credentials = Buffer.from(`${formEncode(id)}:${formEncode(secret)}`).toString('base64')
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: post ? {} : { authorization: `Basic ${credentials}` },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      ...parameters,
+      ...(post ? { client_id: id, client_secret: secret } : {}),
+    }),
+  })
+  const answer = Object(await response.json())
+  if (!response.ok) throw new Error(`the authorization server refused: ${answer.error} ${answer.error_description}`)
+  return String(answer.access_token)
+}
