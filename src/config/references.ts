@@ -1,3 +1,4 @@
+import { Substituted } from '../base/substituted.ts'
 import type { Path } from './yaml-document.ts'
 import { suggest } from './suggest.ts'
 
@@ -96,6 +97,7 @@ function unknownName(value: unknown, known: Tree, path: Path, kind: string): Fin
 }
 
 function written(value: unknown): string | undefined {
+  if (value instanceof Substituted && !value.fromFile) return value.read()
   return typeof value === 'string' ? value : undefined
 }
 

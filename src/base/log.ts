@@ -1,0 +1,39 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type Log = Logger
+
+/** Fields that nobody logs on purpose; the second net, should one slip in. */
+const never = ['authorization', 'access_token', 'client_secret', 'client_assertion', 'headers', 'body', 'password']
+
+/** Lines of JSON, one per event, to standard output or to `destination`. */
+export function createLog(destination?: DestinationStream, level = 'info'): Log {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
+    destination ?? pino.destination({ sync: false, minLength: 0 }),
+  )
+}
+
+/**
+ * An error as the log may show it: names and codes along its causes, never their messages, which can quote what was
+ * parsed (`JSON.parse` quotes the text, and that may be a token).
+ */
+export function errorTrail(error: unknown): string {
+  const names: string[] = []
+  for (let next = error, depth = 0; next instanceof Error && depth < 5; next = next.cause, depth++) {
+    const code = (next as NodeJS.ErrnoException).code
+    names.push(typeof code === 'string' && code !== next.name ? `${next.name} ${code}` : next.name)
+  }
+  return names.join(' < ')
+}
+
+/** Where an error nobody foresaw came from: the frames of its stack, without its message. */
+export function errorFrames(error: unknown): string[] {
+  if (!(error instanceof Error)) return []
+  return (error.stack ?? '').split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 8)
+}

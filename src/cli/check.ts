@@ -1,0 +1,25 @@
+import { formatFault } from '../config/config-error.ts'
+import { loadConfig } from '../config/load.ts'
+
+/** Prints each fault as `file:line:column: path: message`, warnings included; with `strict` warnings are faults too. */
+export function check(options: { readonly config: string; readonly strict?: true }): void {
+  const config = loadConfig(options.config)
+  for (const warning of config.warnings) {
+    process.stderr.write(`${formatFault(config.file, { ...warning, message: options.strict ? warning.message : `warning: ${warning.message}` })}\n`)
+  }
+  if (options.strict && config.warnings.length > 0) {
+    process.exitCode = 1
+    return
+  }
+  const counts = [
+    count(config.routes.length, 'route'),
+    count(Object.keys(config.listeners).length, 'listener'),
+    count(Object.keys(config.authorization_servers).length, 'authorization server'),
+    count(Object.keys(config.clients).length, 'client'),
+  ]
+  process.stdout.write(`${config.file}: good (${counts.join(', ')})\n`)
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Looks at the version of Node before anything else is loaded: older ones drop headers past a count in silence, which
+// can hide a Transfer-Encoding, and cannot load the rest of this program anyway.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+
+if (major > 24 || (major === 24 && minor >= 21)) {
+  const { runProgram } = await import('./program.ts')
+  await runProgram(process.argv)
+} else {
+  process.stderr.write(`scopegate needs Node 24.21 or newer in the 24 line, or 26 and newer; this is ${process.versions.node}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { ConfigError } from '../config/config-error.ts'
+import { check } from './check.ts'
+import { schema } from './schema.ts'
+import { serveCommand } from './serve.ts'
+
+/** The configuration file of a command: `--config`, or `SCOPEGATE_CONFIG`, or the default. */
+const configOption = () =>
+  new Option('-c, --config <file>', 'the configuration file').env('SCOPEGATE_CONFIG').default('config/scopegate.yaml')
+
+/** The command line. Sets the exit code: 0, or 1 for what went wrong. */
+export async function runProgram(argv: readonly string[]): Promise<void> {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const program = new Command('scopegate')
+    .description('An API gateway that checks the scope of what comes in, and attaches OAuth 2.0 access tokens to what goes out.')
+    .version(version)
+    .showHelpAfterError('(scopegate --help tells what there is)')
+  program
+    .command('serve')
+    .description('open the listeners and forward; ends on SIGTERM or Ctrl-C once the requests in flight are answered')
+    .addOption(configOption())
+    .action(serveCommand)
+  program
+    .command('check')
+    .description('read the configuration and print everything that is wrong with it, with file, line and column')
+    .addOption(configOption())
+    .option('--strict', 'take warnings, such as a secret in plain text, as errors')
+    .action(check)
+  program.command('schema').description('print the JSON Schema of the configuration, for editors').action(schema)
+  try {
+    await program.parseAsync(argv)
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : `scopegate: ${(error as Error).message}`}\n`)
+    process.exitCode = 1
+  }
+}

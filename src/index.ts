@@ -1,0 +1,7 @@
+export { type Clock, systemClock } from './base/clock.ts'
+export { type ErrorCode, errorCodes, GatewayError } from './base/errors.ts'
+export { createLog, type Log } from './base/log.ts'
+export { Secret } from './base/secret.ts'
+export { ConfigError, type Fault, formatFault } from './config/config-error.ts'
+export { type Config, loadConfig, parseConfig } from './config/load.ts'
+export { createGateway, type Gateway, type GatewayListener, type GatewayOptions } from './gateway.ts'

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdmin } from './admin/admin.ts'
+import { createLog, type Log } from './base/log.ts'
+import { formatFault } from './config/config-error.ts'
+import type { Address } from './config/listener.ts'
+import type { Config } from './config/load.ts'
+import { createGateway } from './gateway.ts'
+
+/** A running process: its listeners, and how to end them. */
+export interface RunningServer {
+  /** Where each listener accepts, by name; the admin listener is `admin`. */
+  readonly addresses: ReadonlyMap<string, AddressInfo>
+  /**
+   * Not ready any more, accepts nothing more, lets what is in flight finish within `shutdown_grace`, and then ends it.
+   * Resolves with the number of requests that had to be cut off; the second call waits for the first.
+   */
+  stop(): Promise<number>
+}
+
+export interface ServeOptions {
+  readonly log?: Log
+}
+
+/**
+ * Serves a configuration: all of its listeners, or none.
+ * @throws the error of the first listener that cannot be opened, after the others are closed again
+ */
+export async function serve(config: Config, options: ServeOptions = {}): Promise<RunningServer> {
+  const { log = createLog() } = options
+  for (const warning of config.warnings) log.warn({ at: formatFault(config.file, warning) }, 'configuration warning')
+  const gateway = createGateway(config, { log })
+  let state: 'starting' | 'ready' | 'stopping' = 'starting'
+  const admin = config.admin && createServer(createAdmin({ notReady: () => (state === 'ready' ? undefined : state) }))
+  const servers = Object.entries(config.listeners).map(([name, { address }]) => {
+    const door = gateway.listener(name)
+    const server = createServer(door.serverOptions, door.handler)
+    door.attach(server)
+    return { name, address, server }
+  })
+  const all = [...servers, ...(admin && config.admin ? [{ name: 'admin', address: config.admin.address, server: admin }] : [])]
+  const addresses = new Map<string, AddressInfo>()
+  try {
+    for (const { name, address, server } of all) addresses.set(name, await listen(server, name, address))
+  } catch (error) {
+    for (const { server } of all) server.close()
+    await gateway.close()
+    throw error
+  }
+  for (const [name, { address, port }] of addresses) log.info({ listener: name, address, port }, 'listening')
+  log.info({ file: config.file, hash: config.hash.slice(0, 16), routes: config.routes.length }, 'ready')
+  state = 'ready'
+
+  let stopped: Promise<number> | undefined
+  const stop = async () => {
+    state = 'stopping'
+    log.info({ grace_ms: config.shutdown_grace }, 'stopping')
+    gateway.stop()
+    const cut = await Promise.all(servers.map(({ server }) => closeWithin(server, config.shutdown_grace)))
+    await gateway.close()
+    admin?.close()
+    admin?.closeAllConnections()
+    const total = cut.reduce((sum, count) => sum + count, 0)
+    log.info({ cut_off: total }, 'stopped')
+    return total
+  }
+  return {
+    addresses,
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+async function listen(server: Server, name: string, { host, port }: Address): Promise<AddressInfo> {
+  server.listen({ host, port })
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(`the listener ${name} cannot be opened on ${host}:${port} (${code})`, { cause: error })
+  }
+  return server.address() as AddressInfo
+}
+
+/** Closes the server when its last request is answered, or its connections when the grace is over. */
+async function closeWithin(server: Server, grace: number): Promise<number> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  let cut = 0
+  const timer = setTimeout(() => {
+    server.getConnections((_error, count) => {
+      cut = count
+      server.closeAllConnections()
+    })
+  }, grace)
+  await closed
+  clearTimeout(timer)
+  return cut
+}
