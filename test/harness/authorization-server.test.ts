@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type AuthorizationServer, answerWith, startAuthorizationServer } from './authorization-server.ts'
 import { createSecret } from './secrets.ts'
 
@@ -55,4 +55,25 @@ test('it can go away and come back on the same port', async () => {
   await expect(fetch(server.jwksUri)).rejects.toThrow()
   await server.restart()
   expect((await server.jwks()).keys).toHaveLength(2)
+})
+
+test('opaque tokens can be introspected', async () => {
+  const opaque = await startAuthorizationServer({ tokenFormat: 'opaque' })
+  onTestFinished(opaque.stop)
+  const token = await opaque.issueToken({ scope: 'customer.read' })
+  expect(token).not.toContain('.')
+  const { client_id, client_secret } = opaque.client
+  const answer = await fetch(`${opaque.issuer}/token/introspection`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` },
+    body: new URLSearchParams({ token }),
+  })
+  expect(await answer.json()).toMatchObject({ active: true, scope: 'customer.read' })
+})
+
+test('tokens of any shape can be signed with its own key', async () => {
+  const token = await server.signToken({ exp: 1, scope: ['customer.read'] }, { typ: 'JWT' })
+  const keys = createRemoteJWKSet(new URL(server.jwksUri))
+  const { payload } = await jwtVerify(token, keys, { issuer: server.issuer, currentDate: new Date(0) })
+  expect(payload).toMatchObject({ exp: 1, scope: ['customer.read'], aud: 'https://api.example.test' })
 })

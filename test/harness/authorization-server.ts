@@ -8,7 +8,7 @@ import {
   type JWTPayload,
   SignJWT,
 } from 'jose'
-import Provider, { type ClientMetadata, type Configuration } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload, type ClientMetadata, type Configuration } from 'oidc-provider'
 import { listen } from './listen.ts'
 import { createSecret, registerSecret } from './secrets.ts'
 import { type SeenRequest, watchRequest } from './seen-request.ts'
@@ -211,6 +211,7 @@ function createConfiguration(input: ConfigurationInput): Configuration {
   const scopes = input.scopes ?? ['customer.read', 'customer.write', 'country.read']
   const { audience, lifetime, tokenFormat = 'jwt', signingAlgorithm, extraClaims = {} } = input
   return {
+    adapter: createStore(),
     clients: input.clients,
     jwks: { keys: Object.values(input.keys).map((key) => key.jwk) } as NonNullable<Configuration['jwks']>,
     cookies: { keys: [createSecret()] },
@@ -235,6 +236,24 @@ function createConfiguration(input: ConfigurationInput): Configuration {
       },
     },
   }
+}
+
+/** Keeps what the server must remember (opaque tokens, registered clients), as long as it lives. */
+function createStore(): (kind: string) => Adapter {
+  const store = new Map<string, AdapterPayload>()
+  const findBy = async (member: 'uid' | 'userCode', value: string) =>
+    [...store.values()].find((payload) => payload[member] === value)
+  return (kind) => ({
+    upsert: async (id, payload) => void store.set(`${kind}:${id}`, payload),
+    find: async (id) => store.get(`${kind}:${id}`),
+    findByUid: (uid) => findBy('uid', uid),
+    findByUserCode: (userCode) => findBy('userCode', userCode),
+    consume: async (id) => void Object.assign(store.get(`${kind}:${id}`) ?? {}, { consumed: true }),
+    destroy: async (id) => void store.delete(`${kind}:${id}`),
+    revokeByGrantId: async (grantId) => {
+      for (const [id, payload] of store) if (payload.grantId === grantId) store.delete(id)
+    },
+  })
 }
 
 async function requestToken(
