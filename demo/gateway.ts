@@ -54,7 +54,7 @@ routes:
     upstream: ${customers}
   - path: /customers/**
     listener: public
-    methods: [POST]
+    methods: [PUT]
     require: { scopes: [customer.write] }
     identity_headers: { X-Client-Id: client_id }
     upstream: ${customers}

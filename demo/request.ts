@@ -8,7 +8,7 @@ export interface DemoRequest {
   readonly origin: string
   /** Sent as it stands. */
   readonly path: string
-  readonly method?: 'POST'
+  readonly method?: 'PUT'
   /** A file with one header in it. */
   readonly headerFile?: string
   /** Sent as Basic credentials, `name:secret`. */

@@ -38,7 +38,7 @@ export function startCustomersService(): Promise<Running> {
       request.resume()
       const caller = request.headers['x-client-id']
       if (request.url?.startsWith('/docs')) return answer(response, 200, { docs: 'open to everybody' })
-      if (request.method === 'POST') return answer(response, 201, { created: 'customer 43', by: caller })
+      if (request.method === 'PUT') return answer(response, 200, { changed: 'customer 42', by: caller })
       answer(response, 200, { customer: 42, path: request.url, asked_by: caller })
     }),
   )

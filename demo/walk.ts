@@ -77,7 +77,7 @@ function egressSteps({ authorizationServer, gateway, countriesUrl, legacyUrl }: 
 function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Step[] {
   const origin = gateway.url('public')
   const customer = { origin, path: '/customers/42' }
-  const newCustomer = { origin, path: '/customers', method: 'POST' as const }
+  const change = { ...customer, method: 'PUT' as const }
   const challenge = (answer: DemoAnswer) => answer.headers['www-authenticate'] ?? ''
   return [
     {
@@ -118,8 +118,8 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
     },
     {
       heading: 'Too little scope is refused, and the answer says what is wanted',
-      say: 'POST wants customer.write, and the reader has only customer.read.',
-      request: { ...newCustomer, headerFile: headerFiles.reader },
+      say: 'PUT wants customer.write, and the reader has only customer.read.',
+      request: { ...change, headerFile: headerFiles.reader },
       logged: true,
       expect: (answer) => [
         [answer.status === 403, '403'],
@@ -132,9 +132,9 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
     {
       heading: 'Enough scope',
       say: 'The writer has customer.write.',
-      request: { ...newCustomer, headerFile: headerFiles.writer },
+      request: { ...change, headerFile: headerFiles.writer },
       logged: true,
-      expect: (answer) => [[answer.status === 201, 'the service answers 201']],
+      expect: (answer) => [[answer.status === 200, '200']],
     },
     {
       heading: 'A path trick is refused',
