@@ -73,7 +73,7 @@ routes:
 `
 }
 
-export const projectFolder = fileURLToPath(new URL('..', import.meta.url))
+const projectFolder = fileURLToPath(new URL('..', import.meta.url))
 const program = join('src', 'cli', 'main.ts')
 const environment = { ...process.env, LEGACY_REPORTS_SECRET: clients['legacy-reports'] }
 

@@ -22,7 +22,7 @@ export async function writeTokenHeader(
 }
 
 /** The token in a token response. */
-export function readToken(body: string): string {
+function readToken(body: string): string {
   return String(Object(JSON.parse(body)).access_token)
 }
 
