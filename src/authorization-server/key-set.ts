@@ -1,0 +1,148 @@
+import type { CryptoKey } from 'jose'
+import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { errorTrail, type Log } from '../base/log.ts'
+import { duration } from '../base/scalars.ts'
+import { fetchKeys, type KeySetServer } from './key-set-document.ts'
+import type { PublicKey } from './public-key.ts'
+import type { SignatureAlgorithm } from './signature-algorithms.ts'
+
+/** How an authorization server's public keys are kept. */
+export const keySetOptions = z
+  .strictObject({
+    refresh: duration().prefault('10m').describe('how often the keys are fetched anew'),
+    cooldown: duration().prefault('10s').describe('how long after a fetch an unknown key id does not cause another'),
+    keep: duration().prefault('24h').describe('how long the last keys are used while the server gives no new ones'),
+  })
+  .refine(({ refresh, keep }) => !(keep < refresh), {
+    when: ({ value }) => typeof value === 'object' && value !== null,
+    path: ['keep'],
+    message: 'is shorter than refresh, so that there would be no keys in between; make it longer',
+  })
+  .prefault({})
+
+export type KeySetOptions = z.output<typeof keySetOptions>
+
+/** What a token's header says of the key that it needs. */
+export interface WantedKey {
+  readonly alg: SignatureAlgorithm
+  readonly kid: string | undefined
+}
+
+/** The public keys of one authorization server. Another server's keys never get in, whatever their `kid`. */
+export interface KeySet {
+  /** Fetches the keys now, and from now on in the background. */
+  start(): void
+  /**
+   * The keys that may have made such a signature, none if there are none. An unknown key id leads to a fetch, at most
+   * once per cooldown however many ask.
+   * @throws {GatewayError} `keys_unavailable` where it cannot be decided: no keys at all, or too old, or an unknown key
+   * id while the server gives no answer
+   */
+  find(wanted: WantedKey): Promise<readonly CryptoKey[]>
+  /** Ends the background work. */
+  stop(): void
+}
+
+/** Without a key id every fitting key is tried, up to so many. */
+const mostCandidates = 8
+const firstRetry = 1000
+
+/** Creates the key set of a server. Nothing is fetched before `start()` or the first `find()`. */
+export function createKeySet(
+  server: KeySetServer,
+  options: KeySetOptions,
+  { clock, log }: { readonly clock: Clock; readonly log?: Log },
+): KeySet {
+  let keys: readonly PublicKey[] | undefined
+  let fetchedAt = 0
+  let attemptedAt = Number.NEGATIVE_INFINITY
+  let failures = 0
+  let fetching: Promise<void> | undefined
+  let cancelTimer = () => {}
+  let stopped = false
+
+  const age = () => clock.now() - fetchedAt
+  const usable = () => (keys && age() < options.keep ? keys : undefined)
+  const pause = () =>
+    keys || failures === 0 ? options.cooldown : Math.min(options.cooldown, firstRetry * 2 ** (failures - 1))
+  const pauseLeft = () => attemptedAt + pause() - clock.now()
+
+  /** One fetch at a time. Never rejects: whoever waits looks at what there is then. */
+  function fetchOnce(): Promise<void> {
+    fetching ??= attempt().finally(() => {
+      fetching = undefined
+      schedule(failures > 0 ? pause() : options.refresh)
+    })
+    return fetching
+  }
+
+  async function attempt(): Promise<void> {
+    cancelTimer()
+    try {
+      keys = await fetchKeys(server)
+      fetchedAt = clock.now()
+      if (failures > 0) log?.info({ authorization_server: server.name }, 'keys available again')
+      failures = 0
+    } catch (error) {
+      failures += 1
+      if (failures === 1)
+        log?.warn(
+          { authorization_server: server.name, error: errorTrail(error), reason: reasonOf(error) },
+          'keys cannot be fetched',
+        )
+    } finally {
+      attemptedAt = clock.now()
+    }
+  }
+
+  function schedule(delay: number): void {
+    if (!stopped) cancelTimer = clock.setTimeout(() => void fetchOnce(), delay)
+  }
+
+  function unavailable(reason: string): GatewayError {
+    return new GatewayError('keys_unavailable', {
+      reason,
+      retryAfterSeconds: Math.max(1, Math.ceil(pauseLeft() / 1000)),
+    })
+  }
+
+  async function find(wanted: WantedKey): Promise<readonly CryptoKey[]> {
+    if (!usable() && (fetching || pauseLeft() <= 0)) await fetchOnce()
+    // The timer may have slept with the machine.
+    else if (age() >= options.refresh && !fetching && pauseLeft() <= 0) void fetchOnce()
+    let found = candidates(usable() ?? [], wanted)
+    if (found.length === 0 && keys && (fetching || pauseLeft() <= 0)) {
+      await fetchOnce()
+      found = candidates(usable() ?? [], wanted)
+    }
+    if (!usable()?.length) throw unavailable(`there are no usable keys of ${server.name}`)
+    // An unknown key may be the newest: without an answer of the server nobody knows.
+    if (found.length === 0 && failures > 0) throw unavailable(`an unknown key, while ${server.name} gives no keys`)
+    return importAll(found, wanted.alg)
+  }
+
+  return {
+    start: () => void fetchOnce(),
+    find,
+    stop() {
+      stopped = true
+      cancelTimer()
+    },
+  }
+}
+
+function candidates(keys: readonly PublicKey[], { alg, kid }: WantedKey): PublicKey[] {
+  return keys.filter((key) => (kid === undefined || key.kid === kid) && key.fits(alg)).slice(0, mostCandidates)
+}
+
+/** Leaves out what turns out to be no key at all, such as a point that is not on its curve. */
+async function importAll(keys: readonly PublicKey[], alg: SignatureAlgorithm): Promise<CryptoKey[]> {
+  const outcomes = await Promise.allSettled(keys.map((key) => key.import(alg)))
+  return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+}
+
+function reasonOf(error: unknown): string | undefined {
+  return error instanceof GatewayError ? error.options.reason : undefined
+}

@@ -1,0 +1,143 @@
+import { type CryptoKey, compactVerify } from 'jose'
+import type { KeySet } from '../authorization-server/key-set.ts'
+import { isSignatureAlgorithm, type SignatureAlgorithm } from '../authorization-server/signature-algorithms.ts'
+import { readClaim } from '../base/claim-path.ts'
+import type { Clock } from '../base/clock.ts'
+import { isScopeToken, parseScope } from '../base/scope.ts'
+import type { AccessTokenOptions } from './access-token-options.ts'
+import { readCompactJwt } from './compact-jwt.ts'
+import { invalidToken } from './invalid-token.ts'
+import type { JsonObject } from './strict-json.ts'
+import { requireValidClaims } from './token-claims.ts'
+
+/** A server whose access tokens are trusted. */
+export interface TrustedServer {
+  readonly name: string
+  /** The exact values of `iss` that are its own. No two servers share one. */
+  readonly issuers: readonly string[]
+  readonly keys: KeySet
+  readonly options: AccessTokenOptions
+}
+
+/** What a valid token says. */
+export interface AccessToken {
+  readonly claims: JsonObject
+  /** The name of the server that issued it. */
+  readonly server: string
+  readonly clientId: string | undefined
+  readonly scopes: readonly string[]
+}
+
+export interface AccessTokenVerifier {
+  /**
+   * Verifies a token; with `servers`, only of the servers with these names.
+   * @throws {GatewayError} `invalid_token`, or `keys_unavailable` where it cannot be decided
+   * @see https://www.rfc-editor.org/rfc/rfc8725#section-3
+   */
+  verify(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): Promise<AccessToken>
+}
+
+/**
+ * Creates the one judge of access tokens. A token's issuer picks the server, and only that server's keys and settings
+ * count for it.
+ * @throws {TypeError} if two servers share an issuer
+ */
+export function createAccessTokenVerifier(
+  servers: readonly TrustedServer[],
+  { clock }: { readonly clock: Clock },
+): AccessTokenVerifier {
+  const byIssuer = indexByIssuer(servers)
+  const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
+
+  return {
+    async verify(token, allowed = {}) {
+      const { header, claims } = readCompactJwt(token, largest)
+      const { iss } = claims
+      // Compared whole: as a prefix, https://sso.example.com would let in https://sso.example.com.attacker.example.
+      const server = typeof iss === 'string' ? byIssuer.get(iss) : undefined
+      if (!server) throw invalidToken('its issuer is not trusted')
+      if (allowed.servers && !allowed.servers.includes(server.name))
+        throw invalidToken(`the route does not take tokens of ${server.name}`)
+      if (token.length > server.options.max_token_size) throw invalidToken('the token is larger than max_token_size')
+      requireType(header.typ, server.options.types)
+      await requireSignature(token, header, server)
+      requireValidClaims(claims, server.options, clock.now())
+      return describe(claims, server)
+    },
+  }
+}
+
+function indexByIssuer(servers: readonly TrustedServer[]): ReadonlyMap<string, TrustedServer> {
+  const byIssuer = new Map<string, TrustedServer>()
+  for (const server of servers) {
+    for (const issuer of server.issuers) {
+      // Otherwise one server's keys could speak for the other.
+      if (byIssuer.has(issuer) && byIssuer.get(issuer) !== server)
+        throw new TypeError(`two servers share the issuer ${issuer}`)
+      byIssuer.set(issuer, server)
+    }
+  }
+  return byIssuer
+}
+
+/** Tokens made for something else, such as a client assertion or a logout, say so here. */
+function requireType(typ: unknown, accepted: readonly string[]): void {
+  if (typ === undefined) {
+    if (!accepted.includes('absent')) throw invalidToken('it has no typ header')
+    return
+  }
+  const isAccepted =
+    typeof typ === 'string' && accepted.some((type) => type !== 'absent' && mediaType(type) === mediaType(typ))
+  if (!isAccepted) throw invalidToken('its typ header is none of the accepted ones')
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9 */
+function mediaType(typ: string): string {
+  const lower = typ.toLowerCase()
+  return lower.includes('/') ? lower : `application/${lower}`
+}
+
+async function requireSignature(token: string, header: JsonObject, { keys, options }: TrustedServer): Promise<void> {
+  const { alg, kid } = header
+  if (!isSignatureAlgorithm(alg) || !options.algorithms.includes(alg))
+    throw invalidToken('its algorithm is none of the accepted ones')
+  if (kid !== undefined && typeof kid !== 'string') throw invalidToken('its kid is not text')
+  // Only the server's own keys: jwk, jku, x5c and x5u in the header are the words of whoever made the token.
+  const candidates = await keys.find({ alg, kid })
+  if (candidates.length === 0) throw invalidToken('no key of its server fits it')
+  for (const key of candidates) if (await isSignedBy(key, token, alg)) return
+  throw invalidToken('its signature is wrong')
+}
+
+async function isSignedBy(key: CryptoKey, token: string, alg: SignatureAlgorithm): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [alg] })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function describe(claims: JsonObject, { name, options }: TrustedServer): AccessToken {
+  const clientId = firstClaim(claims, options.client_id_claims)
+  return {
+    claims,
+    server: name,
+    clientId: typeof clientId === 'string' && clientId !== '' ? clientId : undefined,
+    scopes: readScopes(firstClaim(claims, options.scope_claims)),
+  }
+}
+
+/** Text or a list of texts, as servers write it; anything else grants nothing. */
+function readScopes(value: unknown): string[] {
+  const values: readonly unknown[] = typeof value === 'string' ? parseScope(value) : Array.isArray(value) ? value : []
+  return [...new Set(values.filter((scope) => typeof scope === 'string').filter(isScopeToken))]
+}
+
+function firstClaim(claims: JsonObject, paths: AccessTokenOptions['scope_claims']): unknown {
+  for (const path of paths) {
+    const value = readClaim(claims, path)
+    if (value !== undefined) return value
+  }
+  return undefined
+}

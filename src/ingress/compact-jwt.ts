@@ -1,0 +1,48 @@
+import { invalidToken } from './invalid-token.ts'
+import { type JsonObject, readJsonObject } from './strict-json.ts'
+
+/** A signed JWT, taken apart and not verified yet. */
+export interface CompactJwt {
+  readonly header: JsonObject
+  readonly claims: JsonObject
+}
+
+/**
+ * Takes a signed JWT in compact serialization apart, and refuses every form that other readers may take for something
+ * else. Nothing is verified here.
+ * @throws {GatewayError} `invalid_token`
+ * @see https://www.rfc-editor.org/rfc/rfc7515#section-7.1
+ */
+export function readCompactJwt(token: string, maxSize: number): CompactJwt {
+  if (token.length > maxSize) throw invalidToken('the token is larger than max_token_size')
+  const parts = token.split('.', 6)
+  // An encrypted token can hide an unsigned one from everybody but its reader.
+  if (parts.length === 5) throw invalidToken('the token is encrypted, or has five parts')
+  const [header, payload, signature] = parts.map(decodePart)
+  if (parts.length !== 3 || !header || !payload || !signature)
+    throw invalidToken('the token is no signed JWT in three parts of base64url')
+  return {
+    header: requirePlainHeader(readJsonObject(header)),
+    claims: readJsonObject(payload) ?? refuse('the payload is not exactly one JSON object'),
+  }
+}
+
+/** Padding, blanks, the other alphabet and stray bits would give one token many spellings. */
+function decodePart(part: string): Buffer | undefined {
+  if (!/^[\w-]+$/.test(part)) return undefined
+  const bytes = Buffer.from(part, 'base64url')
+  return bytes.toString('base64url') === part ? bytes : undefined
+}
+
+/** Parameters that change how a token is to be read; ignoring them would be reading another token than was signed. */
+const unsupported = ['crit', 'b64', 'zip', 'enc']
+
+function requirePlainHeader(header: JsonObject | undefined): JsonObject {
+  if (!header) return refuse('the header is not exactly one JSON object')
+  const found = unsupported.find((parameter) => Object.hasOwn(header, parameter))
+  return found === undefined ? header : refuse(`the header has ${found}, which is not supported`)
+}
+
+function refuse(reason: string): never {
+  throw invalidToken(reason)
+}
