@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../base/errors.ts'
+import type { AnswerHead } from './answer-head.ts'
+import type { ForwardRequest } from './exchange.ts'
+import type { SilenceWatch } from './silence.ts'
+
+export interface AnswerSending {
+  readonly exchange: ForwardRequest
+  readonly answer: IncomingMessage
+  readonly head: AnswerHead
+  readonly watch: SilenceWatch
+  fail(error: GatewayError): void
+}
+
+/**
+ * Sends an upstream's answer to the caller, as fast as the caller takes it. Node frames it: with the length that it came
+ * with, or chunked, or by closing for a caller of HTTP/1.0. Gives back the function that stops it.
+ */
+export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSending): () => void {
+  const { response, upstream } = exchange
+
+  function awaitUpstream(): void {
+    watch.expect(upstream.timeouts.idle, () =>
+      fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' })),
+    )
+  }
+  function awaitCaller(): void {
+    watch.expect(upstream.timeouts.idle, () =>
+      fail(new GatewayError('caller_gone', { reason: 'the caller takes no more of the answer' })),
+    )
+  }
+  function onData(chunk: Buffer): void {
+    clearImmediate(flush)
+    if (response.write(chunk)) {
+      awaitUpstream()
+    } else {
+      answer.pause()
+      awaitCaller()
+    }
+  }
+  function onDrain(): void {
+    awaitUpstream()
+    answer.resume()
+  }
+  function onEnd(): void {
+    if (!answer.complete) return
+    clearImmediate(flush)
+    awaitCaller()
+    response.end()
+  }
+  function onClose(): void {
+    // Ending the answer here would make a whole one of the half.
+    if (!answer.complete) fail(new GatewayError('upstream_unreachable', { reason: 'the answer broke off' }))
+  }
+
+  response.writeHead(head.status, head.reason, head.rawHeaders)
+  // An event stream has its head at once; an answer whose body is here already goes out in one piece with it.
+  const flush = setImmediate(() => response.flushHeaders())
+  awaitUpstream()
+  response.on('drain', onDrain)
+  answer.on('end', onEnd).on('close', onClose)
+  if (head.hasBody) answer.on('data', onData)
+  else answer.resume()
+  return () => {
+    clearImmediate(flush)
+    response.off('drain', onDrain)
+    answer.off('data', onData).off('end', onEnd).off('close', onClose)
+  }
+}

@@ -1,0 +1,173 @@
+import { EventEmitter } from 'node:events'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { sendAnswer } from './answer.ts'
+import { readAnswerHead } from './answer-head.ts'
+import type { ForwardRequest } from './exchange.ts'
+import { hasBody } from './framing.ts'
+import { isClosedConnection, proxyError } from './proxy-error.ts'
+import { sendBody, setFraming, whenConnected } from './request-body.ts'
+import { createSilenceWatch } from './silence.ts'
+
+/** How an attempt ended. */
+export type AttemptResult =
+  | { readonly status: number }
+  | {
+      readonly error: GatewayError
+      /** The kept connection had been closed before the request reached it. */
+      readonly staleConnection: boolean
+    }
+
+/**
+ * One sending of a request to its upstream, as the proxy library sees it: a `view` of the caller's request, and a `sink`
+ * where the response would be. Neither has the caller's socket, so nothing that the library does can touch it, and one
+ * caller can be served by several attempts.
+ */
+export interface Attempt {
+  readonly exchange: ForwardRequest
+  readonly agent: Agent
+  readonly view: RequestView
+  readonly sink: ResponseSink
+  /** Settles when the attempt is over; never rejects. */
+  readonly result: Promise<AttemptResult>
+  /** True once it is over. */
+  isOver(): boolean
+  onAnswer(answer: IncomingMessage): void
+  onError(error: unknown): void
+}
+
+/** As much of a request as http-proxy-middleware and httpxy read. */
+class RequestView extends EventEmitter {
+  // The real path stands in the target, which the library puts before this one: so it never parses a caller's bytes.
+  readonly url = '/'
+  readonly httpVersion = '1.1'
+  readonly httpVersionMajor = 1
+  readonly socket = { writable: true }
+  readonly method: string
+  readonly headers: object
+  /** The library's call for the body, as soon as there is a connection, be it open or not. */
+  readonly pipe: (proxyRequest: ClientRequest) => void
+
+  constructor({ request, headers }: ForwardRequest, pipe: (proxyRequest: ClientRequest) => void) {
+    super()
+    this.method = request.method ?? 'GET'
+    this.headers = { ...headers }
+    this.pipe = pipe
+  }
+}
+
+/** As much of a response as they read. `finished` keeps httpxy's own handling of the answer away. */
+class ResponseSink extends EventEmitter {
+  readonly finished = true
+  readonly headersSent = false
+  writableFinished = false
+  destroyed = false
+
+  /** Unless the exchange with the upstream is whole, this makes httpxy end it. */
+  close(whole: boolean): void {
+    this.writableFinished = whole
+    this.destroyed = true
+    this.emit('close')
+  }
+
+  destroy(): void {
+    this.close(false)
+  }
+}
+
+/** Makes an attempt ready; the library still has to be called with its view and sink. */
+export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clock): Attempt {
+  const { request, response, upstream, framing } = exchange
+  const watch = createSilenceWatch(clock)
+  const sink = new ResponseSink()
+  const { promise, resolve } = Promise.withResolvers<AttemptResult>()
+  const undo: (() => void)[] = []
+  let over = false
+  let proxyRequest: ClientRequest | undefined
+  let bytesBefore = 0
+  let answer: IncomingMessage | undefined
+
+  function settle(result: AttemptResult): void {
+    if (over) return
+    over = true
+    watch.stop()
+    for (const each of undo) each()
+    const whole = 'status' in result && proxyRequest?.writableFinished === true
+    sink.close(whole)
+    resolve(result)
+  }
+  function fail(error: GatewayError, staleConnection = false): void {
+    settle({ error, staleConnection })
+  }
+  function timeOut(reason: string): void {
+    fail(new GatewayError('upstream_timeout', { reason }))
+  }
+
+  function onSocket(outgoing: ClientRequest): void {
+    if (over) {
+      outgoing.destroy()
+      return
+    }
+    proxyRequest = outgoing
+    bytesBefore = outgoing.socket?.bytesRead ?? 0
+    // An upgrade that nobody asked for: the connection would speak another protocol from here on.
+    outgoing.on('upgrade', (_answer, socket) => {
+      socket.destroy()
+      fail(new GatewayError('upstream_invalid_response', { reason: 'an uninvited 101' }))
+    })
+    outgoing.on('information', ({ statusCode }) => {
+      if (statusCode === 101) fail(new GatewayError('upstream_invalid_response', { reason: 'an uninvited 101' }))
+    })
+    outgoing.on('finish', () => {
+      if (!answer && !over) watch.expect(upstream.timeouts.response, () => timeOut('no answer'))
+    })
+    setFraming(outgoing, exchange)
+    if (!hasBody(framing)) outgoing.end()
+    else whenConnected(outgoing, () => startBody(outgoing))
+  }
+  function startBody(outgoing: ClientRequest): void {
+    if (over) return
+    // Once the answer has begun, either side may be silent while the other one moves.
+    const bodyWatch = {
+      ...watch,
+      expect: (milliseconds: number, onSilence: () => void) =>
+        answer ? watch.renew() : watch.expect(milliseconds, onSilence),
+    }
+    undo.push(sendBody({ exchange, proxyRequest: outgoing, watch: bodyWatch, fail }))
+  }
+  function onAnswer(incoming: IncomingMessage): void {
+    incoming.on('error', () => {})
+    if (over || answer) {
+      incoming.destroy()
+      return
+    }
+    answer = incoming
+    try {
+      const head = readAnswerHead(incoming, request.method ?? 'GET')
+      response.once('finish', onFinish)
+      undo.push(() => response.off('finish', onFinish))
+      undo.push(sendAnswer({ exchange, answer: incoming, head, watch, fail }))
+    } catch (error) {
+      fail(error instanceof GatewayError ? error : proxyError(error))
+    }
+  }
+  function onFinish(): void {
+    settle({ status: response.statusCode })
+  }
+  function onError(cause: unknown): void {
+    // Whether an answer that has begun is whole, it says itself: an upstream may well stop reading once it has answered.
+    if (answer) return
+    const untouched = proxyRequest?.reusedSocket === true && proxyRequest.socket?.bytesRead === bytesBefore
+    fail(proxyError(cause), untouched && isClosedConnection(cause))
+  }
+  function onGone(): void {
+    fail(new GatewayError('caller_gone'))
+  }
+
+  response.once('close', onGone)
+  undo.push(() => response.off('close', onGone))
+  watch.expect(upstream.timeouts.connect, () => timeOut('no connection'))
+  const view = new RequestView(exchange, onSocket)
+  return { exchange, agent, view, sink, result: promise, isOver: () => over, onAnswer, onError }
+}

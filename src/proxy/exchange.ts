@@ -1,0 +1,21 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Framing } from './framing.ts'
+import type { Upstream } from './upstream.ts'
+
+/** One admitted request, and where it goes. */
+export interface ForwardRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly upstream: Upstream
+  /** The request target for the upstream, sent byte for byte. */
+  readonly path: string
+  /** From `buildRequestHeaders`. */
+  readonly headers: OutgoingHttpHeaders
+  readonly framing: Framing
+  /** Milliseconds for which the caller may be silent within its body. */
+  readonly bodyIdle: number
+  /** Bytes that the body may have. */
+  readonly bodyLimit?: number
+  /** The caller waits for `100 Continue`. */
+  readonly sendContinue: boolean
+}

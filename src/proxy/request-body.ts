@@ -1,0 +1,79 @@
+import type { ClientRequest } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { GatewayError } from '../base/errors.ts'
+import type { ForwardRequest } from './exchange.ts'
+import type { SilenceWatch } from './silence.ts'
+
+export interface BodySending {
+  readonly exchange: ForwardRequest
+  readonly proxyRequest: ClientRequest
+  readonly watch: SilenceWatch
+  fail(error: GatewayError): void
+}
+
+/**
+ * Says the framing anew, for every method alike, and removes the `content-length: 0` that httpxy adds to DELETE and
+ * OPTIONS: without a length of its own the body of such a request would be read as the next request on the connection.
+ */
+export function setFraming(proxyRequest: ClientRequest, { framing }: ForwardRequest): void {
+  proxyRequest.removeHeader('content-length')
+  if (framing.kind === 'length') proxyRequest.setHeader('content-length', String(framing.length))
+  if (framing.kind === 'chunked') proxyRequest.setHeader('transfer-encoding', 'chunked')
+}
+
+/** Calls back as soon as the request's connection stands, TLS included. */
+export function whenConnected(proxyRequest: ClientRequest, callback: () => void): void {
+  const { socket } = proxyRequest
+  if (proxyRequest.reusedSocket || !socket) callback()
+  else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', callback)
+}
+
+/**
+ * Sends the caller's body on, as fast as the upstream takes it, and tells apart who is silent. Gives back the function
+ * that stops it.
+ */
+export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): () => void {
+  const { request, response, bodyIdle, bodyLimit = Number.POSITIVE_INFINITY, upstream } = exchange
+  let sent = 0
+
+  function awaitCaller(): void {
+    watch.expect(bodyIdle, () =>
+      fail(new GatewayError('request_timeout', { reason: 'silence in the request body', closeConnection: true })),
+    )
+  }
+  function awaitUpstream(): void {
+    watch.expect(upstream.timeouts.idle, () =>
+      fail(new GatewayError('upstream_timeout', { reason: 'the upstream takes no more of the request body' })),
+    )
+  }
+  function onData(chunk: Buffer): void {
+    sent += chunk.length
+    if (sent > bodyLimit) {
+      fail(new GatewayError('body_too_large', { closeConnection: true }))
+    } else if (proxyRequest.write(chunk)) {
+      awaitCaller()
+    } else {
+      request.pause()
+      awaitUpstream()
+    }
+  }
+  function onDrain(): void {
+    awaitCaller()
+    request.resume()
+  }
+  function onEnd(): void {
+    awaitUpstream()
+    proxyRequest.end()
+  }
+
+  // The head goes ahead of the body, so that the upstream can refuse it before it is sent.
+  proxyRequest.flushHeaders()
+  if (exchange.sendContinue) response.writeContinue()
+  awaitCaller()
+  request.on('data', onData).on('end', onEnd)
+  proxyRequest.on('drain', onDrain)
+  return () => {
+    request.off('data', onData).off('end', onEnd).pause()
+    proxyRequest.off('drain', onDrain)
+  }
+}

@@ -1,0 +1,73 @@
+import { GatewayError } from '../base/errors.ts'
+import type { RequestHead } from './framing.ts'
+import { connectionOptions, foldHeaderName, headerPairs, headerValues, listMembers } from './header-names.ts'
+
+/**
+ * Refuses a second Host or Authorization: whoever reads the other one of the two sees another host or another caller.
+ * @throws GatewayError `duplicate_header`
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ */
+export function requireSingleHeaders(rawHeaders: readonly string[]): void {
+  for (const name of ['host', 'authorization', 'content-length']) {
+    if (headerValues(rawHeaders, name).length > 1)
+      throw new GatewayError('duplicate_header', { reason: `two ${name} headers`, closeConnection: true })
+  }
+}
+
+/**
+ * Refuses a request whose `Via` names this gateway: it would go round for ever.
+ * @throws GatewayError `loop_detected`
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3
+ */
+export function requireNoLoop(rawHeaders: readonly string[], viaName: string): void {
+  const name = viaName.toLowerCase()
+  const passed = listMembers(headerValues(rawHeaders, 'via')).some(
+    (hop) => hop.toLowerCase().split(/[ \t]+/)[1] === name,
+  )
+  if (passed) throw new GatewayError('loop_detected')
+}
+
+/**
+ * True if the caller waits for `100 Continue` before it sends the body.
+ * @throws GatewayError `expectation_failed` for any other expectation
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+ */
+export function readExpectContinue(request: RequestHead): boolean {
+  if (request.httpVersion === '1.0') return false
+  const expectations = headerValues(request.rawHeaders, 'expect')
+  if (expectations.some((each) => each.toLowerCase() !== '100-continue'))
+    throw new GatewayError('expectation_failed', { reason: 'Expect is not 100-continue', closeConnection: true })
+  return expectations.length > 0
+}
+
+/**
+ * True if the caller asks for a WebSocket. Any other `Upgrade`, such as the `h2c` that Java's client sends by default, is
+ * an offer that may be passed over. @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
+ */
+export function asksForWebSocket(rawHeaders: readonly string[]): boolean {
+  const protocols = listMembers(headerValues(rawHeaders, 'upgrade')).map((each) => each.toLowerCase())
+  return protocols.includes('websocket') && connectionOptions(rawHeaders).has('upgrade')
+}
+
+const methodOverrideHeaders: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+])
+
+/** The methods that override headers name, in capitals: an upstream that believes them serves another method. */
+export function readMethodOverrides(rawHeaders: readonly string[]): string[] {
+  const values = [...headerPairs(rawHeaders)]
+    .filter(([name]) => methodOverrideHeaders.has(foldHeaderName(name)))
+    .map(([, value]) => value)
+  return [...new Set(listMembers(values).map((method) => method.toUpperCase()))]
+}
+
+/**
+ * Refuses the two methods that are never passed on: CONNECT asks for a tunnel, and the answer to TRACE holds the
+ * request's headers, the gateway's own token among them ("cross-site tracing").
+ * @throws GatewayError `method_not_implemented`
+ */
+export function requireForwardableMethod(method: string): void {
+  if (method === 'TRACE' || method === 'CONNECT') throw new GatewayError('method_not_implemented', { reason: method })
+}

@@ -1,0 +1,131 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import { plainAddress } from '../base/network.ts'
+import { isForwarded, isOverride, isTrace } from './header-lists.ts'
+import {
+  connectionOptions,
+  foldHeaderName,
+  headerPairs,
+  headerValues,
+  hopByHopHeaders,
+  isProxyHeader,
+} from './header-names.ts'
+import { type IdentityHeaders, identityHeaderValues } from './identity-headers.ts'
+
+/** What a route does with headers, as configured. */
+export interface HeaderPolicyOptions {
+  /** Every identity header that the configuration names, on whichever route. */
+  readonly reservedHeaders: readonly string[]
+  /** The ones that this route sets from the caller's token. */
+  readonly identityHeaders: IdentityHeaders
+  /** On a `token` route, the header that the gateway's token goes out in. */
+  readonly tokenHeader?: string
+  /** Default true: on routes without `token`, the caller's Authorization passes. */
+  readonly forwardAuthorization?: boolean
+  /** Whether the upstream is told where the request came from. Default: unless it is a `token` route. */
+  readonly forwardedHeaders?: boolean
+  /** The Host that the upstream gets; none given: the caller's. */
+  readonly upstreamHost?: string
+  /** The name of this gateway in `Via`. */
+  readonly viaName: string
+}
+
+/** A {@link HeaderPolicyOptions}, made ready once for all requests of the route. */
+export interface HeaderPolicy extends HeaderPolicyOptions {
+  readonly forwardedHeaders: boolean
+  readonly isStripped: (folded: string) => boolean
+}
+
+/** One request, as far as its headers are concerned. */
+export interface HeaderExchange {
+  readonly rawHeaders: readonly string[]
+  readonly httpVersion: string
+  /** The address at the other end of the connection. */
+  readonly peerAddress: string
+  /** True if that is a proxy of ours, whose `X-Forwarded-*` are believed. */
+  readonly trustedPeer: boolean
+  readonly encrypted: boolean
+  /** How callers see the listener, if configured. */
+  readonly publicUrl?: string
+  /** The caller's Host. */
+  readonly host: string
+  /** The verified claims of the caller's token. */
+  readonly claims?: object
+  /** The token that the gateway obtained. An empty scheme: the token alone. */
+  readonly token?: { readonly header: string; readonly scheme: string; readonly value: string }
+}
+
+/** Makes a route's header policy ready. */
+export function compileHeaderPolicy(options: HeaderPolicyOptions): HeaderPolicy {
+  const { tokenHeader, forwardAuthorization = true, reservedHeaders, identityHeaders } = options
+  const onTokenRoute = tokenHeader !== undefined
+  const forwardedHeaders = options.forwardedHeaders ?? !onTokenRoute
+  const reserved = new Set([...reservedHeaders, ...Object.keys(identityHeaders)].map(foldHeaderName))
+  if (tokenHeader !== undefined) reserved.add(foldHeaderName(tokenHeader))
+  // The caller's own credential never reaches an API that the gateway has its own for, nor stands beside that.
+  if (onTokenRoute || !forwardAuthorization) reserved.add('authorization')
+  const isStripped = (folded: string) =>
+    always.has(folded) ||
+    reserved.has(folded) ||
+    isProxyHeader(folded) ||
+    isOverride(folded) ||
+    (onTokenRoute && !forwardedHeaders && isTrace(folded))
+  return { ...options, forwardedHeaders, isStripped }
+}
+
+/** Never copied: said anew, or for the gateway alone. `__proto__` is a setter on the objects that Node makes of headers. */
+const always: ReadonlySet<string> = new Set([
+  ...hopByHopHeaders,
+  'content-length',
+  'expect',
+  'host',
+  'via',
+  foldHeaderName('__proto__'),
+])
+
+/**
+ * The headers that go to the upstream: the caller's, without what is not the caller's to say, and then ours. How long the
+ * body is stands in none of them: whoever sends the body says it.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6
+ */
+export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHttpHeaders {
+  const headers: Record<string, string | string[]> = Object.create(null)
+  headers['host'] = policy.upstreamHost ?? exchange.host
+  copyPassing(policy, exchange, headers)
+  headers['via'] = [...headerValues(exchange.rawHeaders, 'via'), `${exchange.httpVersion} ${policy.viaName}`].join(', ')
+  if (policy.forwardedHeaders) Object.assign(headers, forwardedHeaders(exchange))
+  if (exchange.claims) {
+    for (const [name, value] of identityHeaderValues(policy.identityHeaders, exchange.claims)) headers[name] = value
+  }
+  const { token } = exchange
+  if (token) headers[token.header.toLowerCase()] = token.scheme === '' ? token.value : `${token.scheme} ${token.value}`
+  return headers
+}
+
+function copyPassing(policy: HeaderPolicy, exchange: HeaderExchange, headers: Record<string, string | string[]>): void {
+  const listed = connectionOptions(exchange.rawHeaders)
+  const believed = exchange.trustedPeer && policy.forwardedHeaders
+  for (const [name, value] of headerPairs(exchange.rawHeaders)) {
+    const lower = name.toLowerCase()
+    const folded = foldHeaderName(name)
+    // `Connection: Authorization` must not take away what the request was admitted by.
+    if (listed.has(lower) && lower !== 'authorization') continue
+    if (policy.isStripped(folded) || (isForwarded(folded) && !believed)) continue
+    const before = headers[lower]
+    headers[lower] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
+  }
+}
+
+/** The three that tell where a request came from; a trusted proxy's word is kept, and the address is added to it. */
+function forwardedHeaders({ rawHeaders, trustedPeer, ...exchange }: HeaderExchange): Record<string, string> {
+  const said = (name: string) => (trustedPeer ? headerValues(rawHeaders, name) : [])
+  const url = exchange.publicUrl === undefined ? undefined : new URL(exchange.publicUrl)
+  const addresses = [...said('x-forwarded-for'), plainAddress(exchange.peerAddress)]
+  const protocols = said('x-forwarded-proto')
+  const hosts = said('x-forwarded-host')
+  const protocol = url ? url.protocol.slice(0, -1) : exchange.encrypted ? 'https' : 'http'
+  return {
+    'x-forwarded-for': addresses.join(', '),
+    'x-forwarded-proto': protocols.length > 0 ? protocols.join(', ') : protocol,
+    'x-forwarded-host': hosts.length > 0 ? hosts.join(', ') : (url?.host ?? exchange.host),
+  }
+}

@@ -1,0 +1,93 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { certificates, claimPath, duration, flag, httpUrl, oneOf, parsedText, text } from '../base/scalars.ts'
+import { foldHeaderName, hopByHopHeaders, isHeaderName, isProxyHeader } from './header-names.ts'
+
+const timeouts = z
+  .strictObject({
+    connect: duration().default(2000).describe('until connected, TLS included'),
+    response: duration().default(30_000).describe("from the last byte of the request to the answer's headers"),
+    idle: duration().default(60_000).describe('silence either way while bodies are sent'),
+  })
+  .prefault({})
+
+const url = () =>
+  httpUrl().refine((value) => !value.includes('?'), 'must have no query: it would be lost, or mixed with the caller’s')
+
+const pathPrefix = () =>
+  parsedText<string>('a path such as /v2: ASCII, without a slash at its end, without dot segments', (given) =>
+    /^(\/(?!(\.|%2e){1,2}(\/|$))[!-.0->@-[\]-~]+)+$/i.test(given) && !given.includes('#') ? given : undefined,
+  )
+
+const upstreamBlock = z.strictObject({
+  url: url().describe('where the requests go; a path in it is put before theirs'),
+  strip_prefix: pathPrefix().optional().describe('the beginning of the path that is dropped'),
+  add_prefix: pathPrefix().optional().describe('put before the path afterwards'),
+  host: oneOf('upstream', 'preserve').default('upstream').describe("which Host it gets: its own, or the caller's"),
+  allow_http: flag().default(false).describe('true: a token may go out to it without TLS'),
+  timeouts,
+  tls: z
+    .strictObject({
+      ca: certificates().optional().describe("PEM, added to the system's roots"),
+      server_name: text().optional().describe('the name that its certificate has, where it is not that of the URL'),
+    })
+    .optional(),
+})
+
+/** Where a route's requests go: a URL, or a map with more to say. A URL alone is a map of defaults. */
+export const upstreamOptions = z.union([upstreamBlock, url().transform((given) => upstreamBlock.parse({ url: given }))])
+
+export type UpstreamOptions = z.output<typeof upstreamBlock>
+
+/** Headers that no claim can stand in: they frame, route or authenticate the request. */
+const taken: ReadonlySet<string> = new Set([
+  ...hopByHopHeaders,
+  'authorization',
+  'content-length',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  foldHeaderName('__proto__'),
+])
+
+/** A header that the gateway may set. */
+const identityHeaderName = z
+  .string()
+  .refine(isHeaderName, 'is no header name: letters, digits and "-"')
+  .refine((name) => !taken.has(foldHeaderName(name)) && !isProxyHeader(foldHeaderName(name)), {
+    error:
+      'cannot be an identity header, because HTTP or the gateway itself needs it: choose another, such as X-Client-Id',
+  })
+
+/** Header name to claim path, the same on the whole configuration and on one route. */
+export const identityHeadersOption = z
+  .record(identityHeaderName, claimPath())
+  .refine((headers) => Object.keys(headers).length > 0, 'is an empty map: name at least one header, or remove the key')
+  .refine(
+    (headers) => new Set(Object.keys(headers).map(foldHeaderName)).size === Object.keys(headers).length,
+    'names one header in two spellings that servers take for one',
+  )
+
+/** What a route says about forwarding. */
+export const proxyRouteOptions = {
+  upstream: upstreamOptions,
+  identity_headers: identityHeadersOption.optional().describe('claims of the caller’s token, told to the upstream'),
+  forward_authorization: flag()
+    .optional()
+    .describe("false: the caller's Authorization is not passed on; default true, on token routes always false"),
+  forwarded_headers: flag()
+    .optional()
+    .describe('whether the upstream is told where a request came from; default true, on token routes false'),
+}
+
+/** The name that TLS verifies, and says in the open; an address has none to say. */
+export function tlsServerName(options: UpstreamOptions): string {
+  const { hostname } = new URL(options.url)
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return options.tls?.server_name ?? (isIP(address) ? '' : hostname)
+}

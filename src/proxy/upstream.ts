@@ -1,0 +1,88 @@
+import type { Agent } from 'node:http'
+import { GatewayError } from '../base/errors.ts'
+import { tlsServerName, type UpstreamOptions } from './route-options.ts'
+import { createUpstreamAgent } from './upstream-agent.ts'
+
+/** Where a route's requests go, and how they get there. */
+export interface Upstream {
+  readonly url: string
+  /** The URL's parts, as a client request takes them. */
+  readonly target: { readonly protocol: string; readonly hostname: string; readonly port: string }
+  /** The upstream's own Host. */
+  readonly hostHeader: string
+  /** False: the caller's Host passes. */
+  readonly ownHost: boolean
+  readonly timeouts: { readonly connect: number; readonly response: number; readonly idle: number }
+  /** Keeps connections for the next request. */
+  readonly agent: Agent
+  /** Makes a new connection for each. */
+  readonly freshAgent: Agent
+  /**
+   * The request target for the upstream, from the caller's: prefix dropped and added, every other byte as it came.
+   * @throws GatewayError `invalid_target` for one that is no path
+   */
+  rewrite(target: string): string
+  /** Closes idle connections; requests in flight finish. */
+  close(): void
+}
+
+/** Makes an upstream ready, once for all its requests. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const url = new URL(options.url)
+  const encrypted = url.protocol === 'https:'
+  const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
+  const kept = createUpstreamAgent({ ...tls, keepAlive: true })
+  const fresh = createUpstreamAgent({ ...tls, keepAlive: false })
+  const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
+  const dropped = segmentsOf(options.strip_prefix ?? '').length
+  return {
+    url: options.url,
+    target: { protocol: url.protocol, hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port },
+    hostHeader: url.host,
+    ownHost: options.host === 'upstream',
+    timeouts: options.timeouts,
+    agent: kept.agent,
+    freshAgent: fresh.agent,
+    rewrite: (target) => rewriteTarget(target, base, dropped),
+    close: () => kept.retire(),
+  }
+}
+
+function rewriteTarget(target: string, base: string, dropped: number): string {
+  if (!target.startsWith('/')) throw new GatewayError('invalid_target', { reason: 'the target is no path' })
+  const query = target.indexOf('?')
+  const path = query === -1 ? target : target.slice(0, query)
+  const rewritten = base + dropSegments(path, dropped)
+  return (rewritten === '' ? '/' : rewritten) + (query === -1 ? '' : target.slice(query))
+}
+
+/**
+ * The path without its first segments, whatever their spelling: that they are the prefix, decoded, is what the route
+ * already found. Empty ones do not count, for a route that merges slashes.
+ */
+function dropSegments(path: string, count: number): string {
+  let rest = path
+  for (let left = count; left > 0 && rest !== ''; left--) rest = rest.replace(/^\/+[^/]*/, '')
+  return rest
+}
+
+function segmentsOf(path: string): string[] {
+  return path.split('/').filter((segment) => segment !== '')
+}
+
+/** True if every path of the pattern begins with the prefix, segment by segment, compared decoded. */
+export function prefixCovers(pattern: string, prefix: string): boolean {
+  const literal = segmentsOf(pattern)
+  return segmentsOf(prefix).every((segment, index) => {
+    const owned = literal[index]
+    return owned !== undefined && owned !== '*' && owned !== '**' && decode(owned) === decode(segment)
+  })
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
