@@ -16,7 +16,7 @@ export interface BodySending {
  * OPTIONS: without a length of its own the body of such a request would be read as the next request on the connection.
  */
 export function setFraming(proxyRequest: ClientRequest, { framing }: ForwardRequest): void {
-  proxyRequest.removeHeader('content-length')
+  if (proxyRequest.hasHeader('content-length')) proxyRequest.removeHeader('content-length')
   if (framing.kind === 'length') proxyRequest.setHeader('content-length', String(framing.length))
   if (framing.kind === 'chunked') proxyRequest.setHeader('transfer-encoding', 'chunked')
 }

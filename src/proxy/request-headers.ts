@@ -50,8 +50,15 @@ export interface HeaderExchange {
   readonly host: string
   /** The verified claims of the caller's token. */
   readonly claims?: object
-  /** The token that the gateway obtained. An empty scheme: the token alone. */
-  readonly token?: { readonly header: string; readonly scheme: string; readonly value: string }
+  /** The token that the gateway obtained; must be there on a `token` route. */
+  readonly token?: OutgoingToken
+}
+
+/** A token as it goes out. An empty scheme: the token alone. */
+export interface OutgoingToken {
+  readonly header: string
+  readonly scheme: string
+  readonly value: string
 }
 
 /** Makes a route's header policy ready. */
@@ -85,13 +92,14 @@ const always: ReadonlySet<string> = new Set([
 /**
  * The headers that go to the upstream: the caller's, without what is not the caller's to say, and then ours. How long the
  * body is stands in none of them: whoever sends the body says it.
+ * @throws {TypeError} if the token of a `token` route is missing: without it nothing may go out
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6
  */
 export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null)
-  headers['host'] = policy.upstreamHost ?? exchange.host
+  headers.host = policy.upstreamHost ?? exchange.host
   copyPassing(policy, exchange, headers)
-  headers['via'] = [...headerValues(exchange.rawHeaders, 'via'), `${exchange.httpVersion} ${policy.viaName}`].join(', ')
+  headers.via = [...headerValues(exchange.rawHeaders, 'via'), `${exchange.httpVersion} ${policy.viaName}`].join(', ')
   if (policy.forwardedHeaders) Object.assign(headers, forwardedHeaders(exchange))
   if (exchange.claims) {
     for (const [name, value] of identityHeaderValues(policy.identityHeaders, exchange.claims)) headers[name] = value

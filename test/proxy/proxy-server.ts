@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
+import type { GatewayError } from '../../src/base/errors.ts'
+import { answerError, toGatewayError } from '../../src/error-response.ts'
+import { createForwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
+import { readFraming } from '../../src/proxy/framing.ts'
+import { readExpectContinue, requireSingleHeaders } from '../../src/proxy/request-head.ts'
+import {
+  buildRequestHeaders,
+  compileHeaderPolicy,
+  type HeaderExchange,
+  type HeaderPolicyOptions,
+} from '../../src/proxy/request-headers.ts'
+import { upstreamOptions } from '../../src/proxy/route-options.ts'
+import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
+import { type Listening, listen } from '../harness/listen.ts'
+
+export interface ProxyServer extends Listening {
+  readonly upstream: Upstream
+  /** What each request came to, oldest first: the upstream's status, or the error. */
+  readonly results: readonly ({ readonly status: number } | GatewayError)[]
+}
+
+export interface ProxyServerOptions {
+  /** As the configuration writes it. */
+  readonly upstream: unknown
+  readonly clock?: Clock
+  readonly policy?: Partial<HeaderPolicyOptions>
+  readonly exchange?: Partial<HeaderExchange>
+  readonly forward?: Partial<Pick<ForwardRequest, 'bodyIdle' | 'bodyLimit'>>
+}
+
+/** A server that reads the framing, builds the headers and forwards, as the gateway does, and nothing else. */
+export async function startProxyServer(options: ProxyServerOptions): Promise<ProxyServer> {
+  const { clock = systemClock } = options
+  const upstream = createUpstream(upstreamOptions.parse(options.upstream))
+  const policy = compileHeaderPolicy({
+    reservedHeaders: [],
+    identityHeaders: {},
+    viaName: 'scopegate-test',
+    ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
+    ...options.policy,
+  })
+  const forwarder = createForwarder({ clock })
+  const results: ({ readonly status: number } | GatewayError)[] = []
+  const server = createServer({ requireHostHeader: false }, async (request, response) => {
+    try {
+      requireSingleHeaders(request.rawHeaders)
+      const framing = readFraming(request)
+      const headers = buildRequestHeaders(policy, {
+        rawHeaders: request.rawHeaders,
+        httpVersion: request.httpVersion,
+        peerAddress: request.socket.remoteAddress ?? '',
+        trustedPeer: false,
+        encrypted: false,
+        host: request.headers.host ?? '',
+        ...options.exchange,
+      })
+      const path = upstream.rewrite(request.url ?? '')
+      const sendContinue = readExpectContinue(request)
+      const result = await forwarder.forward({
+        ...{ request, response, upstream, path, headers, framing, sendContinue },
+        ...{ bodyIdle: 60_000, ...options.forward },
+      })
+      results.push(result)
+    } catch (thrown) {
+      const error = toGatewayError(thrown)
+      results.push(error)
+      answerError(request, response, error, { realm: 'test', requestId: randomUUID() })
+    }
+  })
+  server.on('checkContinue', (request, response) => server.emit('request', request, response))
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+  const listening = await listen(server)
+  return {
+    ...listening,
+    upstream,
+    results,
+    async stop() {
+      upstream.close()
+      await listening.stop()
+    },
+  }
+}
+
+/** Waits until something holds, which happens without a sign of it; rejects after two seconds. */
+export async function until(holds: () => boolean): Promise<void> {
+  const end = performance.now() + 2000
+  while (!holds()) {
+    if (performance.now() > end) throw new Error('it did not come to hold')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
