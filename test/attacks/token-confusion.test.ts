@@ -1,0 +1,108 @@
+/**
+ * A genuine token, signed with the right key, in the wrong place. One that was made for another service; one of an issuer
+ * whose name only begins like ours; one that has expired, or never will; an ID token that a browser was given, a refresh
+ * token, a logout token: each is good for something, and must not be good for this.
+ */
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { createRawToken, createSigningKey, createToken, type Members } from '../harness/tokens.ts'
+import { expectRefusal } from '../ingress/refusal.ts'
+import { audience, issuer, parts, startVerifier, type TestVerifier } from '../ingress/verifier.ts'
+
+const rsa = createSigningKey('RS256')
+let verifier: TestVerifier
+beforeAll(async () => {
+  verifier = await startVerifier({ keys: [rsa] })
+})
+afterAll(() => verifier.stop())
+
+const start = Number(parts().claims.iat)
+const foreign = /issuer is not trusted/
+const elsewhere = /aud/
+
+const claims: Record<string, [claims: Members, reason: RegExp]> = {
+  'no issuer': [{ iss: undefined }, foreign],
+  'an issuer that is null': [{ iss: null }, foreign],
+  'a list with our issuer in it': [{ iss: [issuer] }, foreign],
+  'an object instead of an issuer': [{ iss: { toString: issuer } }, foreign],
+  'another issuer': [{ iss: 'https://attacker.test' }, foreign],
+  'our issuer with a slash behind it': [{ iss: `${issuer}/` }, foreign],
+  'our issuer with more behind it': [{ iss: `${issuer}.attacker.test` }, foreign],
+  'the beginning of our issuer': [{ iss: issuer.slice(0, -1) }, foreign],
+  'our issuer in capitals': [{ iss: issuer.toUpperCase() }, foreign],
+  'our issuer with a NUL behind it': [{ iss: `${issuer}\u0000` }, foreign],
+  'our issuer with a blank behind it': [{ iss: `${issuer} ` }, foreign],
+  'our issuer without TLS': [{ iss: issuer.replace('https', 'http') }, foreign],
+  'an issuer that every object has': [{ iss: '__proto__' }, foreign],
+  'no audience': [{ aud: undefined }, elsewhere],
+  'an audience that is null': [{ aud: null }, elsewhere],
+  'an empty list of audiences': [{ aud: [] }, elsewhere],
+  'another audience': [{ aud: 'https://other.example' }, elsewhere],
+  'our audience within a longer one': [{ aud: `${audience}.attacker.test` }, elsewhere],
+  'the beginning of our audience': [{ aud: audience.slice(0, -1) }, elsewhere],
+  'our audience with a slash behind it': [{ aud: `${audience}/` }, elsewhere],
+  'our audience within a list in a list': [{ aud: [[audience]] }, elsewhere],
+  'our audience beside what is no text': [{ aud: [audience, 1] }, elsewhere],
+  'audiences joined by a blank': [{ aud: `https://other.example ${audience}` }, elsewhere],
+  'the word any as audience': [{ aud: 'any' }, elsewhere],
+  'no expiry': [{ exp: undefined }, /no exp/],
+  'an expiry that is null': [{ exp: null }, /exp is no date/],
+  'an expiry that is text': [{ exp: String(start + 300) }, /exp is no date/],
+  'an expiry that is true': [{ exp: true }, /exp is no date/],
+  'an expiry in a list': [{ exp: [start + 300] }, /exp is no date/],
+  'a negative expiry': [{ exp: -1 }, /exp is no date/],
+  'an expiry in milliseconds': [{ exp: (start + 300) * 1000 }, /exp is no date/],
+  'an expiry of zero': [{ exp: 0 }, /expired/],
+  'an expiry in the past': [{ exp: start - 60 }, /expired/],
+  'a beginning in the future': [{ nbf: start + 60 }, /not valid yet/],
+  'a beginning that is text': [{ nbf: String(start) }, /nbf is no date/],
+  'a beginning that is null': [{ nbf: null }, /nbf is no date/],
+  'an issue in the future': [{ iat: start + 60 }, /in the future/],
+  'an issue that is text': [{ iat: 'now' }, /iat is no date/],
+  'an ID token (nonce)': [{ nonce: 'n-0S6_WzA2Mj' }, /ID token/],
+  'an ID token (at_hash)': [{ at_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' }, /ID token/],
+  'an ID token (c_hash)': [{ c_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' }, /ID token/],
+  "Keycloak's ID token": [{ typ: 'ID' }, /typ claim/],
+  "Keycloak's refresh token": [{ typ: 'Refresh' }, /typ claim/],
+  "Keycloak's offline token": [{ typ: 'Offline' }, /typ claim/],
+  "Keycloak's logout token": [{ typ: 'Logout' }, /typ claim/],
+  'a refresh token in capitals': [{ typ: 'REFRESH' }, /typ claim/],
+  'a logout token': [{ events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }, /events/],
+  "Cognito's ID token": [{ token_use: 'id' }, /token_use/],
+  'a token_use that is a list': [{ token_use: ['access'] }, /token_use/],
+}
+
+const types: Record<string, unknown> = {
+  'a logout token': 'logout+jwt',
+  'a client assertion': 'client-authentication+jwt',
+  'a DPoP proof': 'dpop+jwt',
+  'an introspection answer': 'token-introspection+jwt',
+  'a security event': 'secevent+jwt',
+  'a refresh token': 'rt+jwt',
+  'a type that only begins like ours': 'at+jwt2',
+  'a type of another tree': 'text/at+jwt',
+  'a list with our type': ['at+jwt'],
+  'null as type': null,
+  'no text as type': '',
+  'the word absent as type': 'absent',
+  'a type with a blank': 'at+jwt ',
+}
+
+describe('a genuine token in the wrong place is refused', () => {
+  for (const [name, [changes, reason]] of Object.entries(claims)) {
+    test(name, () => expectRefusal(verifier, createToken(rsa, parts({ claims: changes })), reason))
+  }
+  for (const [name, typ] of Object.entries(types)) {
+    test(`by its header: ${name}`, () =>
+      expectRefusal(verifier, createToken(rsa, parts({ header: { typ } })), /typ header/))
+  }
+  for (const number of ['1e400', '-1e400', '1e308', '9007199254740993']) {
+    test(`an expiry of ${number}, which is no date`, async () => {
+      const payload = JSON.stringify(parts({ claims: { exp: 'EXP' } }).claims).replace('"EXP"', number)
+      await expectRefusal(
+        verifier,
+        createRawToken(rsa, JSON.stringify({ alg: 'RS256', kid: 'RS256' }), payload),
+        /exp is no date/,
+      )
+    })
+  }
+})

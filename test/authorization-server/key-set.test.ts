@@ -1,0 +1,250 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createKeySet, type KeySet, keySetOptions } from '../../src/authorization-server/key-set.ts'
+import { GatewayError } from '../../src/base/errors.ts'
+import { createLog } from '../../src/base/log.ts'
+import { createTestClock, type TestClock } from '../harness/clock.ts'
+import { type KeyServer, startKeyServer } from '../harness/key-server.ts'
+import { createTestLog, type TestLog } from '../harness/logs.ts'
+import { createSigningKey } from '../harness/tokens.ts'
+
+const one = createSigningKey('ES256', 'one')
+const two = createSigningKey('ES256', 'two')
+const wantsOne = { alg: 'ES256', kid: 'one' } as const
+const wantsTwo = { alg: 'ES256', kid: 'two' } as const
+
+let server: KeyServer
+let clock: TestClock
+let log: TestLog
+let keys: KeySet
+
+beforeEach(async () => {
+  server = await startKeyServer('sso', one.jwk)
+  clock = createTestClock()
+  log = createTestLog()
+  keys = createKeySet(server.server, keySetOptions.parse({}), { clock, log: createLog(log) })
+})
+afterEach(async () => {
+  keys.stop()
+  await server.stop()
+})
+
+/** The keys that are found for a wish, or the error's code with the seconds after which to ask again. */
+async function find(wanted: Parameters<KeySet['find']>[0]): Promise<unknown> {
+  try {
+    return (await keys.find(wanted)).length
+  } catch (error) {
+    if (error instanceof GatewayError) return [error.code, error.status, error.options.retryAfterSeconds]
+    throw error
+  }
+}
+
+/** Waits for what comes back over the sockets; the clock stands still meanwhile. */
+const requests = (count: number) => vi.waitFor(() => expect(server.requests).toBe(count), { interval: 5 })
+const broken = () => server.answer((response) => response.destroy())
+
+/** Lets the answer of a fetch in the background arrive. */
+async function arrived(count: number): Promise<void> {
+  await requests(count)
+  await vi.waitFor(() => expect(clock.pendingTimers()).toBe(1), { interval: 5 })
+}
+
+describe('keys are there before they are needed', () => {
+  test('they are fetched at the start, and renewed in the background', async () => {
+    keys.start()
+    await arrived(1)
+    await clock.advance(600_000)
+    await arrived(2)
+    expect(await find(wantsOne)).toBe(1)
+    expect(server.requests).toBe(2)
+  })
+
+  test('callers that come first wait for the one fetch', async () => {
+    expect(await Promise.all(Array.from({ length: 20 }, () => find(wantsOne)))).toEqual(Array(20).fill(1))
+    expect(server.requests).toBe(1)
+  })
+
+  test('a key is imported once, not for each token', async () => {
+    expect((await keys.find(wantsOne))[0]).toBe((await keys.find(wantsOne))[0])
+  })
+
+  test('a key that is withdrawn is gone with the next renewal', async () => {
+    expect(await find(wantsOne)).toBe(1)
+    server.publish(two.jwk)
+    await clock.advance(600_000)
+    await arrived(2)
+    expect(await find(wantsOne)).toBe(0)
+    expect(await find(wantsTwo)).toBe(1)
+  })
+
+  test('nothing is left running behind a key set that is stopped', async () => {
+    keys.start()
+    await arrived(1)
+    keys.stop()
+    expect(clock.pendingTimers()).toBe(0)
+  })
+
+  test('nothing is left running behind one that is stopped while it fetches', async () => {
+    const found = find(wantsOne)
+    keys.stop()
+    await found
+    expect(clock.pendingTimers()).toBe(0)
+  })
+})
+
+describe('an unknown key id', () => {
+  test('fetches the keys anew, once the cooldown is over', async () => {
+    expect(await find(wantsOne)).toBe(1)
+    server.publish(one.jwk, two.jwk)
+    expect(await find(wantsTwo)).toBe(0)
+    await clock.advance(9_999)
+    expect(await find(wantsTwo)).toBe(0)
+    await clock.advance(1)
+    expect(await find(wantsTwo)).toBe(1)
+    expect(server.requests).toBe(2)
+  })
+
+  test('fetches them once, however many ask', async () => {
+    await find(wantsOne)
+    await clock.advance(10_000)
+    const unknown = Array.from({ length: 50 }, (_, index) => find({ alg: 'ES256', kid: `unknown-${index}` }))
+    expect(new Set(await Promise.all(unknown))).toEqual(new Set([0]))
+    expect(server.requests).toBe(2)
+  })
+
+  test('does not keep those waiting whose key is known', async () => {
+    await find(wantsOne)
+    await clock.advance(10_000)
+    server.answer(() => {})
+    const waiting = find(wantsTwo)
+    expect(await find(wantsOne)).toBe(1)
+    await server.stop()
+    await waiting
+  })
+})
+
+describe('in an outage', () => {
+  test('the last keys are used, up to `keep`, and then it cannot be decided', async () => {
+    expect(await find(wantsOne)).toBe(1)
+    broken()
+    await clock.advance(86_399_000)
+    expect(await find(wantsOne)).toBe(1)
+    await clock.advance(1_000)
+    expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, expect.any(Number)])
+  })
+
+  test('an unknown key id is no reason to refuse a token: nobody knows', async () => {
+    expect(await find(wantsOne)).toBe(1)
+    broken()
+    await clock.advance(10_000)
+    expect(await find(wantsTwo)).toEqual(['keys_unavailable', 503, 10])
+    await clock.advance(4_000)
+    expect(await find(wantsTwo)).toEqual(['keys_unavailable', 503, 6])
+    expect(server.requests).toBe(2)
+    expect(await find(wantsOne)).toBe(1)
+  })
+
+  test('without any keys it cannot be decided, and the first keys are tried for soon, then more seldom', async () => {
+    broken()
+    expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, 1])
+    expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, 1])
+    expect(server.requests).toBe(1)
+    await clock.advance(1_000)
+    await arrived(2)
+    await clock.advance(1_000)
+    expect(server.requests).toBe(2)
+    server.publish(one.jwk)
+    await clock.advance(1_000)
+    await arrived(3)
+    expect(await find(wantsOne)).toBe(1)
+  })
+
+  test('discovery that fails is an outage too', async () => {
+    const endpoint = () => Promise.reject(new GatewayError('authorization_server_unavailable'))
+    keys = createKeySet({ ...server.server, endpoint }, keySetOptions.parse({}), { clock })
+    expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, 1])
+  })
+
+  test('it is logged once when it begins, and once when it is over', async () => {
+    keys.start()
+    await arrived(1)
+    broken()
+    await clock.advance(600_000)
+    for (const count of [2, 3, 4]) {
+      await arrived(count)
+      await clock.advance(10_000)
+    }
+    server.publish(one.jwk)
+    await arrived(5)
+    await clock.advance(10_000)
+    await arrived(6)
+    expect(log.entries().map(({ level, msg }) => [level, msg])).toEqual([
+      ['warn', 'keys cannot be fetched'],
+      ['info', 'keys available again'],
+    ])
+  })
+})
+
+describe('an answer that is no key set does not replace the keys', () => {
+  const answers: Record<string, [status: number, body: string]> = {
+    'an error': [500, '{"keys":[]}'],
+    'a redirect': [302, '{"keys":[]}'],
+    'a page': [200, '<html>'],
+    'an empty body': [200, ''],
+    'no list': [200, '{"keys":{}}'],
+    null: [200, 'null'],
+    'a list alone': [200, '[]'],
+    'more keys than any server has': [200, JSON.stringify({ keys: Array(101).fill(two.jwk) })],
+    'a megabyte': [200, JSON.stringify({ keys: [], filler: 'x'.repeat(1024 * 1024) })],
+  }
+  for (const [name, [status, body]] of Object.entries(answers)) {
+    test(name, async () => {
+      await find(wantsOne)
+      server.answer((response) => response.writeHead(status).end(body))
+      await clock.advance(600_000)
+      await arrived(2)
+      expect(await find(wantsOne)).toBe(1)
+      expect(await find(wantsTwo)).toEqual(['keys_unavailable', 503, 10])
+    })
+  }
+
+  test('one that is a key set without usable keys does: they were withdrawn', async () => {
+    await find(wantsOne)
+    server.publish({ kty: 'oct', k: 'AAAA', kid: 'one' }, 'no key' as unknown as object)
+    await clock.advance(600_000)
+    await arrived(2)
+    expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, 10])
+  })
+})
+
+describe('which key it is', () => {
+  test('without a key id every key that fits is a candidate, and no other', async () => {
+    const rsa = createSigningKey('RS256')
+    server.publish(one.jwk, two.jwk, rsa.jwk, { ...two.jwk, kid: undefined })
+    expect(await find({ alg: 'ES256', kid: undefined })).toBe(3)
+    expect(await find({ alg: 'RS256', kid: undefined })).toBe(1)
+    expect(await find({ alg: 'PS256', kid: undefined })).toBe(0)
+  })
+
+  test('a key that names no algorithm serves every one of its kind', async () => {
+    const { alg: _, ...open } = createSigningKey('RS256').jwk
+    server.publish(open)
+    for (const alg of ['RS256', 'RS512', 'PS256'] as const) expect(await find({ alg, kid: 'RS256' })).toBe(1)
+    expect(await find({ alg: 'ES256', kid: 'RS256' })).toBe(0)
+  })
+
+  test('of many that fit, a few are tried', async () => {
+    server.publish(...Array.from({ length: 50 }, () => one.jwk))
+    expect(await find({ alg: 'ES256', kid: undefined })).toBe(8)
+  })
+})
+
+describe('the keys block', () => {
+  test('has defaults', () => {
+    expect(keySetOptions.parse(undefined)).toEqual({ refresh: 600_000, cooldown: 10_000, keep: 86_400_000 })
+  })
+
+  test('does not keep keys for less than their renewal takes', () => {
+    expect(keySetOptions.safeParse({ refresh: '1h', keep: '10m' }).success).toBe(false)
+    expect(keySetOptions.safeParse(null).success).toBe(false)
+  })
+})
