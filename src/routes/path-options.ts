@@ -1,0 +1,45 @@
+import { METHODS } from 'node:http'
+import { listOf, oneOf, text } from '../base/scalars.ts'
+import { doubts } from './doubts.ts'
+import { parseHostPattern } from './host.ts'
+import { parsePathPattern } from './path-pattern.ts'
+
+/** Text about which `judge` has nothing to say. */
+function judgedText(judge: (given: string) => string | undefined, jsonSchema: Record<string, unknown> = {}) {
+  return text()
+    .superRefine((given, context) => {
+      const message = judge(given)
+      if (message !== undefined) context.addIssue({ code: 'custom', message })
+    })
+    .meta({ type: 'string', ...jsonSchema })
+}
+
+function faultOf(parsed: object): string | undefined {
+  return 'fault' in parsed && typeof parsed.fault === 'string' ? parsed.fault : undefined
+}
+
+/** CONNECT asks for a tunnel, and has no path that a route could own. */
+const knownMethods = METHODS.filter((method) => method !== 'CONNECT')
+
+function methodFault(given: string): string | undefined {
+  if (knownMethods.includes(given)) return undefined
+  const meant = knownMethods.find((method) => method === given.trim().toUpperCase())
+  if (meant !== undefined) return `is "${given}", and methods are in upper case: write ${meant}`
+  return `is "${given}", and must be a method of HTTP such as GET, POST, PUT, PATCH or DELETE`
+}
+
+/** The part of a route that says which requests it owns. */
+export const pathOptions = {
+  host: judgedText((given) => faultOf(parseHostPattern(given)))
+    .optional()
+    .describe('the Host asked for: exact, or *.example.com; port and letter case do not matter'),
+  path: judgedText((given) => faultOf(parsePathPattern(given)), { minLength: 1 }).describe(
+    'literal segments, * for exactly one, ** at the end for the rest',
+  ),
+  methods: listOf(judgedText(methodFault, { enum: knownMethods }))
+    .optional()
+    .describe('default: all that no other route with this path lists; GET includes HEAD'),
+  allow_in_path: listOf(oneOf(...doubts))
+    .optional()
+    .describe('ambiguities of the path that this route does without protection from, by name'),
+}

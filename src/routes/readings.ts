@@ -1,0 +1,111 @@
+import { GatewayError } from '../base/errors.ts'
+import { decodeAgain, decodeOverlong, readCompatibly, readLatin1, replaceBytes } from './decoding.ts'
+import { type Doubt, type DoubtSet, doubtNames, doubtSet } from './doubts.ts'
+
+/** One way of reading a path: its decoded segments, and the doubts that lead to it. */
+export interface Reading {
+  readonly segments: readonly string[]
+  readonly doubts: DoubtSet
+}
+
+/** What some servers do with a path. `sign` tells cheaply, on the segments joined by line feeds, where it can matter. */
+interface Leniency {
+  readonly doubt: Doubt
+  readonly sign: RegExp
+  read(segments: readonly string[]): string[]
+}
+
+const each = (read: (segment: string) => string) => (segments: readonly string[]) => segments.map(read)
+
+const leniencies: readonly Leniency[] = [
+  { doubt: 'encoded_slash', sign: /\//, read: (segments) => segments.flatMap((segment) => segment.split('/')) },
+  { doubt: 'encoded_slash', sign: /\\/, read: (segments) => segments.flatMap((segment) => segment.split('\\')) },
+  {
+    doubt: 'empty_segment',
+    sign: /^\n|\n\n/,
+    read: (segments) => segments.filter((s, i) => s !== '' || i === segments.length - 1),
+  },
+  // `//admin/x` as a URL reference: what follows the two slashes is a host, and the path begins after it.
+  { doubt: 'empty_segment', sign: /^\n/, read: (segments) => (segments.length > 2 ? segments.slice(2) : ['']) },
+  { doubt: 'params', sign: /;/, read: each((segment) => cutAt(segment, /;/)) },
+  { doubt: 'double_encoding', sign: /%/, read: each(decodeAgain) },
+  { doubt: 'trailing_slash', sign: /\n$/, read: (segments) => segments.slice(0, -1) },
+  { doubt: 'trailing_dot', sign: /[. ](?:\n|$)/, read: each(cutTail) },
+  { doubt: 'encoded_delimiter', sign: /[?#]/, read: endAtDelimiter },
+  { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each(decodeOverlong) },
+  { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each(readLatin1) },
+  { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each((segment) => replaceBytes(segment, '')) },
+  { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each((segment) => replaceBytes(segment, '\ufffd')) },
+  { doubt: 'compatibility_form', sign: /[\u0080-\uffff]/, read: each(readCompatibly) },
+]
+
+function cutAt(segment: string, mark: RegExp): string {
+  const at = segment.search(mark)
+  return at < 0 ? segment : segment.slice(0, at)
+}
+
+function cutTail(segment: string): string {
+  let end = segment.length
+  while (end > 0 && '. '.includes(segment.charAt(end - 1))) end--
+  return segment.slice(0, end)
+}
+
+function endAtDelimiter(segments: readonly string[]): string[] {
+  const last = segments.findIndex((segment) => /[?#]/.test(segment))
+  return segments.slice(0, last + 1).map((segment) => cutAt(segment, /[?#]/))
+}
+
+const mostReadings = 64
+const mostDecodings = 2
+
+/**
+ * Every other reading of a path: the lenient transformations applied to it, to what they make of it, and so on, until
+ * nothing new appears. Those that belong to a doubt in `without` are left out.
+ * @throws {GatewayError} invalid_target if any reading has a part that is never accepted, ambiguous_target if there
+ * are more than can be followed
+ */
+export function lenientReadings(strict: readonly string[], without: DoubtSet = 0): Reading[] {
+  refuseForbidden({ segments: strict, doubts: 0 })
+  const readings = [{ segments: strict, doubts: 0, decodings: 0 }]
+  const known = new Set([strict.join('\n')])
+  for (const reading of readings) {
+    const text = reading.segments.join('\n')
+    for (const { doubt, sign, read } of leniencies) {
+      const bit = doubtSet(doubt)
+      if ((bit & without) !== 0 || !sign.test(text)) continue
+      const decodings = reading.decodings + (doubt === 'double_encoding' ? 1 : 0)
+      const next = { segments: read(reading.segments), doubts: reading.doubts | bit, decodings }
+      refuseForbidden(next)
+      const key = next.segments.join('\n')
+      if (known.has(key)) continue
+      if (decodings > mostDecodings)
+        throw new GatewayError('ambiguous_target', { reason: 'encoded more than three times' })
+      if (readings.length > mostReadings) throw new GatewayError('ambiguous_target', { reason: 'too many readings' })
+      known.add(key)
+      readings.push(next)
+    }
+  }
+  return readings.slice(1)
+}
+
+function refuseForbidden(reading: Reading): void {
+  if (!reading.segments.some(isForbidden)) return
+  const how = reading.doubts === 0 ? '' : `, read with ${doubtNames(reading.doubts).join(' and ')}`
+  throw new GatewayError('invalid_target', { reason: `a dot segment or a control character${how}` })
+}
+
+/**
+ * Dot segments climb out of the guarded path, a NUL ends it early, and line feeds forge headers and log lines. `...`
+ * and `.. ` are dot segments to servers that cut dots and spaces off.
+ */
+export function isForbidden(segment: string): boolean {
+  let dots = false
+  let others = false
+  for (let index = 0; index < segment.length; index++) {
+    const code = segment.charCodeAt(index)
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true
+    if (code === 0x2e) dots = true
+    else if (code !== 0x20) others = true
+  }
+  return dots && !others
+}

@@ -1,0 +1,44 @@
+import { GatewayError } from '../base/errors.ts'
+import { findObjection } from './objection.ts'
+import { type RoutePattern, routeFor } from './pattern-owner.ts'
+import type { RequestTarget } from './request-target.ts'
+import { createRouteIndex, findOwner } from './route-index.ts'
+
+export type { RoutePattern } from './pattern-owner.ts'
+
+/** What of a request decides its route. */
+export interface RoutedRequest {
+  /** As `readHost` gives it. */
+  readonly host: string
+  readonly target: RequestTarget
+  /** The request's method, and after it every method that an override header names, in upper case. */
+  readonly methods: readonly [string, ...string[]]
+}
+
+/** The routes of one listener, compiled once. */
+export interface RouteTable<Route> {
+  /**
+   * The one route that owns the request, whichever way a server behind would read it.
+   * @throws {GatewayError} no_route, method_not_allowed, or ambiguous_target where a reading belongs elsewhere
+   */
+  match(request: RoutedRequest): Route
+}
+
+/** Compiles the routes of one listener. The cost of a match grows with the depth of the path, not with their number. */
+export function createRouteTable<Route extends RoutePattern>(routes: readonly Route[]): RouteTable<Route> {
+  const { forHost, unfolded } = createRouteIndex(routes)
+  return {
+    match(request) {
+      const { target, methods } = request
+      const index = forHost(request.host)
+      const owner = findOwner(index, target.segments)
+      if (!owner) throw new GatewayError('no_route')
+      const route = routeFor(owner, methods[0])
+      if (!route) throw new GatewayError('method_not_allowed', { allow: [...owner.byMethod.keys()].sort() })
+      if (target.doubts === 0 && unfolded && methods.length === 1) return route
+      const objection = findObjection({ index, owner, route, unfolded }, request)
+      if (objection !== undefined) throw new GatewayError('ambiguous_target', { reason: objection })
+      return route
+    },
+  }
+}
