@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -7,6 +6,7 @@ import { readAnswerHead } from './answer-head.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { isClosedConnection, proxyError } from './proxy-error.ts'
+import { RequestView, ResponseSink } from './proxy-view.ts'
 import { sendBody, setFraming, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
 
@@ -35,45 +35,6 @@ export interface Attempt {
   isOver(): boolean
   onAnswer(answer: IncomingMessage): void
   onError(error: unknown): void
-}
-
-/** As much of a request as http-proxy-middleware and httpxy read. */
-class RequestView extends EventEmitter {
-  // The real path stands in the target, which the library puts before this one: so it never parses a caller's bytes.
-  readonly url = '/'
-  readonly httpVersion = '1.1'
-  readonly httpVersionMajor = 1
-  readonly socket = { writable: true }
-  readonly method: string
-  readonly headers: object
-  /** The library's call for the body, as soon as there is a connection, be it open or not. */
-  readonly pipe: (proxyRequest: ClientRequest) => void
-
-  constructor({ request, headers }: ForwardRequest, pipe: (proxyRequest: ClientRequest) => void) {
-    super()
-    this.method = request.method ?? 'GET'
-    this.headers = { ...headers }
-    this.pipe = pipe
-  }
-}
-
-/** As much of a response as they read. `finished` keeps httpxy's own handling of the answer away. */
-class ResponseSink extends EventEmitter {
-  readonly finished = true
-  readonly headersSent = false
-  writableFinished = false
-  destroyed = false
-
-  /** Unless the exchange with the upstream is whole, this makes httpxy end it. */
-  close(whole: boolean): void {
-    this.writableFinished = whole
-    this.destroyed = true
-    this.emit('close')
-  }
-
-  destroy(): void {
-    this.close(false)
-  }
 }
 
 /** Makes an attempt ready; the library still has to be called with its view and sink. */

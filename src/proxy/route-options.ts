@@ -12,7 +12,7 @@ const timeouts = z
   .prefault({})
 
 const url = () =>
-  httpUrl().refine((value) => !value.includes('?'), 'must have no query: it would be lost, or mixed with the caller’s')
+  httpUrl().refine((value) => !value.includes('?'), "must have no query: it would be lost, or mixed with the caller's")
 
 const pathPrefix = () =>
   parsedText<string>('a path such as /v2: ASCII, without a slash at its end, without dot segments', (given) =>
@@ -76,7 +76,7 @@ export const identityHeadersOption = z
 /** What a route says about forwarding. */
 export const proxyRouteOptions = {
   upstream: upstreamOptions,
-  identity_headers: identityHeadersOption.optional().describe('claims of the caller’s token, told to the upstream'),
+  identity_headers: identityHeadersOption.optional().describe("claims of the caller's token, told to the upstream"),
   forward_authorization: flag()
     .optional()
     .describe("false: the caller's Authorization is not passed on; default true, on token routes always false"),

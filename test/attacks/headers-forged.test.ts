@@ -5,7 +5,9 @@
  * opened some proxy's upstream: Fabio by Connection, oauth2-proxy by underscores and X-Forwarded-Uri, Next.js by
  * x-middleware-subrequest, CGI programs by Proxy.
  */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { buildRequestHeaders, compileHeaderPolicy } from '../../src/proxy/request-headers.ts'
 import { ask } from '../harness/raw-client.ts'
 import { headerValues } from '../harness/seen-request.ts'
 import { startUpstream } from '../harness/upstream.ts'
@@ -217,4 +219,52 @@ test('Via keeps those who were before, and everything else passes untouched, rep
   expect(request.headers['x-high']).toBe('\xe9')
   for (const name of ['te', 'keep-alive']) expect(request.headers).not.toHaveProperty(name)
   expect(request.rawHeaders).not.toContain('__proto__')
+})
+
+test('no spelling that folds to an identity header, or to one of the hop, gets through', () => {
+  const reserved = [
+    'x-client-id',
+    'x-original-url',
+    'proxy-authorization',
+    'transfer-encoding',
+    'content-length',
+    'x-forwarded-for',
+  ]
+  const policy = compileHeaderPolicy({
+    reservedHeaders: ['X-Client-Id'],
+    identityHeaders: {},
+    viaName: 'me',
+    forwardedHeaders: false,
+  })
+  const separator = fc.constantFrom(...'-_.~!#$%&*+^`|')
+  const spelling = fc
+    .tuple(fc.constantFrom(...reserved), fc.array(separator, { minLength: 3, maxLength: 3 }), fc.boolean())
+    .map(([name, separators, upper]) => {
+      const spelt = name.split('-').reduce((before, part, index) => `${before}${separators[index]}${part}`)
+      return upper ? spelt.toUpperCase() : spelt
+    })
+  fc.assert(
+    fc.property(fc.array(spelling), (names) => {
+      const rawHeaders = names.flatMap((name) => [name, 'forged'])
+      const headers = buildRequestHeaders(policy, {
+        rawHeaders,
+        httpVersion: '1.1',
+        peerAddress: '',
+        trustedPeer: false,
+        encrypted: false,
+        host: 'x',
+      })
+      expect(Object.keys(headers)).toEqual(['host', 'via'])
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a request to become a WebSocket does not slip past the gateway once the proxy has been used', async () => {
+  const upstream = await keep(startUpstream())
+  const proxy = await proxyTo(upstream.url)
+  for (const more of ['', 'connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n'])
+    await ask(proxy.port, `GET / HTTP/1.1\r\nhost: x\r\n${more}\r\n`)
+  expect(upstream.requests).toHaveLength(2)
+  expect(upstream.requests[1]?.headers).not.toHaveProperty('upgrade')
 })
