@@ -1,9 +1,9 @@
-import { doubtNames, doubtSet } from './doubts.ts'
-import { foldings } from './folding.ts'
+import { type DoubtSet, doubtNames, doubtSet } from './doubts.ts'
 import { anySegment } from './path-pattern.ts'
 import { type PatternOwner, type RoutePattern, routeFor } from './pattern-owner.ts'
+import { foldedOwners, mixedOwners } from './possible-owners.ts'
 import { lenientReadings, type Reading } from './readings.ts'
-import { findFoldedOwners, findOwner, type HostIndex } from './route-index.ts'
+import { findOwner, type HostIndex } from './route-index.ts'
 import type { RoutedRequest } from './route-table.ts'
 
 /** Who owns a request as it is read strictly, and what is needed to ask after the other readings. */
@@ -21,7 +21,7 @@ const slashDoubt = doubtSet('encoded_slash')
 
 /**
  * Why a request cannot go where its strict reading leads, if so: a server behind that reads it in another way would
- * serve what is meant for other callers (`/ADMIN` beside `/**`, `/open;/../admin`, a GET that a header makes a DELETE).
+ * serve what is meant for other callers (`/ADMIN` beside `/**`, `/open//admin`, a GET that a header makes a DELETE).
  */
 export function findObjection<Route extends RoutePattern>(
   ownership: Ownership<Route>,
@@ -29,47 +29,49 @@ export function findObjection<Route extends RoutePattern>(
 ): string | undefined {
   const { target } = request
   const allowed = doubtSet(...(ownership.route.allow_in_path ?? []))
-  const readings =
+  const lenient =
     (target.doubts & allowed & ~caseDoubt) === 0 ? target.readings : lenientReadings(target.segments, allowed)
-  const doubts = doubtNames(readings.reduce((set, reading) => set | reading.doubts, 0))
-  if (doubts.length > mostDoubts) return `there are too many doubts about it: ${doubts.join(', ')}`
-  for (const reading of [{ segments: target.segments, doubts: 0 }, ...readings]) {
-    for (const { owners, folded } of ownersOf(reading, ownership, (allowed & caseDoubt) === 0)) {
-      const flaw = request.methods
-        .map((method) => flawOf(owners, method, ownership.route))
-        .find((found) => found !== undefined)
-      if (flaw === undefined || (owners.length === 0 && mayBelongToNone(reading, request, ownership.owner))) continue
-      return `read ${wordsFor(reading, folded)}it belongs to ${flaw}`
-    }
+  const doubts = lenient.reduce((set, reading) => set | reading.doubts, 0)
+  const names = doubtNames(doubts)
+  if (names.length > mostDoubts) return `there are too many doubts about it: ${names.join(', ')}`
+  const readings = [{ segments: target.segments, doubts: 0 }, ...lenient]
+  const folds = (allowed & caseDoubt) === 0
+  for (const reading of readings) {
+    const objection = objectionTo(reading, { ownership, request, folds })
+    if (objection !== undefined) return objection
   }
-  return undefined
+  const mixed = flawOf(mixedOwners(readings, { ...ownership, folds }), request, ownership)
+  return (
+    mixed &&
+    `read in part another way (${doubtNames(doubts | (folds ? caseDoubt : 0)).join(', ')}), it belongs to ${mixed}`
+  )
 }
 
-interface Owners<Route> {
-  readonly owners: readonly PatternOwner<Route>[]
-  readonly folded: boolean
+interface Question<Route> {
+  readonly ownership: Ownership<Route>
+  readonly request: RoutedRequest
+  readonly folds: boolean
 }
 
-/** Everybody who may own a reading: as it is, and with letter case folded in each way that makes a difference. */
-function ownersOf<Route>({ segments }: Reading, { index, unfolded }: Ownership<Route>, fold: boolean): Owners<Route>[] {
-  const exact = findOwner(index, segments)
-  const found: Owners<Route>[] = [{ owners: exact ? [exact] : [], folded: false }]
-  for (const [place, foldText] of fold ? foldings.entries() : []) {
-    const folded = segments.map(foldText)
-    const same = unfolded && folded.every((segment, at) => segment === segments[at])
-    if (!same) found.push({ owners: findFoldedOwners(index, folded, place), folded: true })
-  }
-  return found
+/** Asks after one reading: as it is, and with its letter case folded. */
+function objectionTo<Route extends RoutePattern>(reading: Reading, question: Question<Route>): string | undefined {
+  const { ownership, request, folds } = question
+  const exact = findOwner(ownership.index, reading.segments)
+  if (!exact) return mayBelongToNone(reading, request, ownership.owner) ? undefined : told(reading.doubts, 'no route')
+  const flaw = flawOf([exact], request, ownership)
+  if (flaw !== undefined) return told(reading.doubts, flaw)
+  const folded = folds ? flawOf(foldedOwners(reading, ownership), request, ownership) : undefined
+  return folded && told(reading.doubts | caseDoubt, folded)
 }
 
 function flawOf<Route extends RoutePattern>(
   owners: readonly PatternOwner<Route>[],
-  method: string,
-  strict: Route,
+  { methods }: RoutedRequest,
+  { route }: Ownership<Route>,
 ): string | undefined {
-  const routes = owners.map((owner) => routeFor(owner, method))
-  if (routes.length === 0 || routes.includes(undefined)) return 'no route'
-  return routes.every((route) => route?.admission === strict.admission) ? undefined : 'a route that admits others'
+  const others = methods.flatMap((method) => owners.map((owner) => routeFor(owner, method)))
+  if (others.includes(undefined)) return 'no route'
+  return others.every((other) => other?.admission === route.admission) ? undefined : 'a route that admits others'
 }
 
 /** `/projects/group%2Fname` under `/projects/*`: the slash is part of a name, and the route takes any name. */
@@ -84,7 +86,7 @@ function mayBelongToNone<Route>(
   )
 }
 
-function wordsFor(reading: Reading, folded: boolean): string {
-  const words = doubtNames(reading.doubts | (folded ? caseDoubt : 0))
-  return words.length === 0 ? 'with its override header, ' : `another way (${words.join(', ')}), `
+function told(doubts: DoubtSet, whose: string): string {
+  const how = doubts === 0 ? 'with its override header' : `another way (${doubtNames(doubts).join(', ')})`
+  return `read ${how}, it belongs to ${whose}`
 }

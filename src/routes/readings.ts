@@ -28,8 +28,10 @@ const leniencies: readonly Leniency[] = [
   // `//admin/x` as a URL reference: what follows the two slashes is a host, and the path begins after it.
   { doubt: 'empty_segment', sign: /^\n/, read: (segments) => (segments.length > 2 ? segments.slice(2) : ['']) },
   { doubt: 'params', sign: /;/, read: each((segment) => cutAt(segment, /;/)) },
+  // As servers do that cut before they decode: `;x` is nothing, and a `%3B` further on stays.
+  { doubt: 'params', sign: /(?:^|\n);/, read: each((segment) => (segment.startsWith(';') ? '' : segment)) },
   { doubt: 'double_encoding', sign: /%/, read: each(decodeAgain) },
-  { doubt: 'trailing_slash', sign: /\n$/, read: (segments) => segments.slice(0, -1) },
+  { doubt: 'trailing_slash', sign: /\n$/, read: cutEmptyEnd },
   { doubt: 'trailing_dot', sign: /[. ](?:\n|$)/, read: each(cutTail) },
   { doubt: 'encoded_delimiter', sign: /[?#]/, read: endAtDelimiter },
   { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each(decodeOverlong) },
@@ -50,12 +52,18 @@ function cutTail(segment: string): string {
   return segment.slice(0, end)
 }
 
+function cutEmptyEnd(segments: readonly string[]): string[] {
+  return segments.slice(0, Math.max(1, segments.findLastIndex((segment) => segment !== '') + 1))
+}
+
 function endAtDelimiter(segments: readonly string[]): string[] {
   const last = segments.findIndex((segment) => /[?#]/.test(segment))
   return segments.slice(0, last + 1).map((segment) => cutAt(segment, /[?#]/))
 }
 
+/** A path that is short has 64 readings at most, a long one fewer: a caller must not keep the process busy with one. */
 const mostReadings = 64
+const mostCharacters = 64 * 1024
 const mostDecodings = 2
 
 /**
@@ -67,6 +75,7 @@ const mostDecodings = 2
 export function lenientReadings(strict: readonly string[], without: DoubtSet = 0): Reading[] {
   refuseForbidden({ segments: strict, doubts: 0 })
   const readings = [{ segments: strict, doubts: 0, decodings: 0 }]
+  let characters = 0
   const known = new Set([strict.join('\n')])
   for (const reading of readings) {
     const text = reading.segments.join('\n')
@@ -80,7 +89,9 @@ export function lenientReadings(strict: readonly string[], without: DoubtSet = 0
       if (known.has(key)) continue
       if (decodings > mostDecodings)
         throw new GatewayError('ambiguous_target', { reason: 'encoded more than three times' })
-      if (readings.length > mostReadings) throw new GatewayError('ambiguous_target', { reason: 'too many readings' })
+      characters += key.length
+      if (readings.length > mostReadings || characters > mostCharacters)
+        throw new GatewayError('ambiguous_target', { reason: 'too many readings' })
       known.add(key)
       readings.push(next)
     }

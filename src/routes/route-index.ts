@@ -1,7 +1,7 @@
 import { foldings } from './folding.ts'
 import { anySegment } from './path-pattern.ts'
 import { groupByPattern, type PatternOwner, type RoutePattern } from './pattern-owner.ts'
-import { createRouteTrie, findLeaves, insertPattern, type RouteTrie } from './route-trie.ts'
+import { createRouteTrie, findCandidates, findLeaves, insertPattern, type RouteTrie } from './route-trie.ts'
 
 type Trie<Route> = RouteTrie<PatternOwner<Route>>
 
@@ -87,4 +87,19 @@ export function findFoldedOwners<Route>(
     if (owners) return owners
   }
   return []
+}
+
+/** Everybody who may own a path of which each segment is any of several texts; `folding` as above, none for as written. */
+export function findPossibleOwners<Route>(
+  index: HostIndex<Route>,
+  choices: readonly ReadonlySet<string>[],
+  folding?: number,
+): readonly PatternOwner<Route>[] {
+  const found: PatternOwner<Route>[] = []
+  for (const { strict, folded } of index) {
+    const { leaves, certain } = findCandidates((folding === undefined ? undefined : folded[folding]) ?? strict, choices)
+    found.push(...leaves)
+    if (certain) break
+  }
+  return found
 }

@@ -58,3 +58,35 @@ export function findLeaves<Leaf>(
 function restOf<Leaf>(node: RouteTrie<Leaf>): readonly Leaf[] | undefined {
   return node.rest.length > 0 ? node.rest : undefined
 }
+
+/** What may own a path that is not read in one way only. */
+interface Candidates<Leaf> {
+  readonly leaves: readonly Leaf[]
+  /** False if for some choice no pattern covers the path. */
+  readonly certain: boolean
+}
+
+/** The leaves of every pattern that may be the most specific one, where each segment is any of several texts. */
+export function findCandidates<Leaf>(
+  node: RouteTrie<Leaf>,
+  choices: readonly ReadonlySet<string>[],
+  depth = 0,
+): Candidates<Leaf> {
+  const texts = choices[depth]
+  if (texts === undefined && node.here.length > 0) return { leaves: node.here, certain: true }
+  const literals = [...(texts ?? [])].map((text) => candidatesBelow(node.literals.get(text), choices, depth))
+  const leaves = literals.flatMap((candidates) => candidates.leaves)
+  if (literals.length > 0 && literals.every(({ certain }) => certain)) return { leaves, certain: true }
+  const takesAny = texts !== undefined && !(texts.size === 1 && texts.has(''))
+  const any = candidatesBelow(takesAny ? node.any : undefined, choices, depth)
+  if (any.certain && !texts?.has('')) return { leaves: [...leaves, ...any.leaves], certain: true }
+  return { leaves: [...leaves, ...any.leaves, ...node.rest], certain: node.rest.length > 0 }
+}
+
+function candidatesBelow<Leaf>(
+  child: RouteTrie<Leaf> | undefined,
+  choices: readonly ReadonlySet<string>[],
+  depth: number,
+): Candidates<Leaf> {
+  return child ? findCandidates(child, choices, depth + 1) : { leaves: [], certain: false }
+}
