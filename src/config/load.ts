@@ -42,7 +42,7 @@ export function parseConfig(text: string, options: { readonly file: string; read
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = [...document.faults]
-  const values = substituteAll(document.values, [], { env, folder: dirname(resolve(file)) }, (path, message) => faults.push(document.fault(path, message)))
+  const values = substituteAll(withoutAnchors(document.values), [], { env, folder: dirname(resolve(file)) }, (path, message) => faults.push(document.fault(path, message)))
   const parsed = configOptions.safeParse(values, { reportInput: true })
   if (!parsed.success) faults.push(...issueFaults(parsed.error.issues, document, configJsonSchema()))
   const findings = [...referenceFindings(values), ...semanticFindings(values)]
@@ -53,6 +53,12 @@ export function parseConfig(text: string, options: { readonly file: string; read
     ...plainSecrets(parsed.data, [], document),
   ]
   return { ...parsed.data, file, hash: createHash('sha256').update(text).digest('hex'), warnings: sorted(warnings) }
+}
+
+/** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */
+function withoutAnchors(values: unknown): unknown {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return values
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !key.startsWith('x-')))
 }
 
 function sorted(faults: readonly Fault[]): Fault[] {

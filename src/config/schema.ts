@@ -8,7 +8,7 @@ import { accessTokenOptions } from '../ingress/access-token-options.ts'
 import { callersOptions } from '../ingress/callers.ts'
 import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
-import { pathOptions } from '../routes/path-pattern.ts'
+import { pathOptions } from '../routes/path-options.ts'
 import { address, listenerOptions } from './listener.ts'
 
 /** A rule over several keys is told beside every other fault, not after them. */
@@ -58,7 +58,7 @@ export const routeOptions = z
   })
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
-const authorizationServer = authorizationServerOptions.safeExtend({
+const authorizationServer = authorizationServerOptions({
   keys: keySetOptions,
   access_tokens: accessTokenOptions.optional(),
 })
@@ -81,5 +81,5 @@ export type RouteOptions = z.output<typeof routeOptions>
 /** The JSON Schema (draft 2020-12) of the file, for editors; `scopegate schema` prints it. */
 export function configJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(configOptions, { io: 'input', unrepresentable: 'any' })
-  return { title: 'scopegate configuration', ...schema }
+  return { title: 'scopegate configuration', ...schema, patternProperties: { '^x-': {} } }
 }

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { isPlainHttp } from '../base/plain-http.ts'
+import { certificates, duration, flag, httpUrl } from '../base/scalars.ts'
+import { createHttpClient, type HttpClient } from './http-client.ts'
+import { createMetadataSource } from './metadata.ts'
+
+const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
+
+/** How an authorization server is reached. */
+const reached = z.strictObject({
+  issuer: httpUrl().optional().describe('the rest is discovered from it (RFC 8414, then OpenID Connect)'),
+  discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
+  token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
+  jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
+  allow_http: flag().default(false).describe('true: the server may be reached without TLS, beyond loopback too'),
+  tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
+  timeout: duration().prefault('5s').describe('for each request to it'),
+})
+
+/** A server's options, with those that other rooms add. A rule over several keys is told beside every other fault. */
+export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Shape) {
+  const schema = reached.extend(more)
+  const rules = urls.map((key) => (given: Readonly<Record<string, unknown>>) => {
+    const url = given[key]
+    return typeof url !== 'string' || given['allow_http'] === true || !isPlainHttp(url)
+  })
+  const always = { when: () => true }
+  return urls.reduce(
+    (current, key, index) =>
+      current.refine((given) => rules[index]?.(given) ?? false, {
+        ...always,
+        path: [key],
+        message: 'is reached over plain http; use https, or write allow_http: true beside it',
+      }),
+    schema.refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
+      ...always,
+      message: 'has neither issuer nor token_endpoint; give it its issuer',
+    }),
+  )
+}
+
+export type AuthorizationServerOptions = z.output<typeof reached>
+
+export type Endpoint = 'token_endpoint' | 'jwks_uri'
+
+/** An authorization server, as both wings ask it. */
+export interface AuthorizationServer {
+  readonly name: string
+  readonly issuer: string | undefined
+  /** What tells it from any other server, as configured. */
+  readonly identity: string
+  readonly http: HttpClient
+  /**
+   * Where to ask: as configured, or else as discovered.
+   * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
+   */
+  endpoint(which: Endpoint): Promise<string>
+  close(): Promise<void>
+}
+
+export function createAuthorizationServer(name: string, options: AuthorizationServerOptions, { clock }: { readonly clock: Clock }): AuthorizationServer {
+  const http = createHttpClient({ ca: options.tls?.ca, timeout: options.timeout })
+  const { issuer } = options
+  const metadata = issuer === undefined ? undefined : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  return {
+    name,
+    issuer,
+    identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
+    http,
+    async endpoint(which) {
+      const url = options[which] ?? (await metadata?.get())?.[which]
+      if (url === undefined) throw invalid(`${name} has no ${which}`)
+      if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
+      return url
+    },
+    close: () => http.close(),
+  }
+}
+
+function invalid(reason: string): GatewayError {
+  return new GatewayError('authorization_server_invalid_response', { reason })
+}

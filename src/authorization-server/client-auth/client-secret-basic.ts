@@ -1,0 +1,28 @@
+import { ClientSecretBasic } from 'oauth4webapi'
+import { oneOf, secret } from '../../base/scalars.ts'
+import { defineClientAuthMethod } from './define.ts'
+
+/**
+ * HTTP Basic. RFC 6749 has id and secret form-encoded first; some servers, older than it or simpler, take them as they are.
+ * @see https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+ */
+export const clientSecretBasic = defineClientAuthMethod({
+  name: 'client_secret_basic',
+  summary: 'HTTP Basic with id and secret; the default',
+  options: {
+    client_secret: secret().describe("the client's secret"),
+    basic_encoding: oneOf('rfc6749', 'raw')
+      .prefault('rfc6749')
+      .describe('whether id and secret are form-encoded before Base64 (RFC 6749) or taken as they are'),
+  },
+  create({ client_secret: clientSecret, basic_encoding: encoding }) {
+    return {
+      identify: () => clientSecret.recent(),
+      authenticate(server, client, body, headers) {
+        const value = clientSecret.read()
+        if (encoding === 'rfc6749') return ClientSecretBasic(value)(server, client, body, headers)
+        headers.set('authorization', `Basic ${Buffer.from(`${client.client_id}:${value}`).toString('base64')}`)
+      },
+    }
+  },
+})

@@ -1,0 +1,80 @@
+import { rootCertificates } from 'node:tls'
+import { Agent, fetch as undiciFetch } from 'undici'
+import { GatewayError } from '../base/errors.ts'
+
+/** What a request of ours to an authorization server may say. */
+export interface HttpInit {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  readonly body?: string
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Talks to one authorization server, within bounds of time and size. */
+export interface HttpClient {
+  /**
+   * The answer, its body already read. Nothing is retried, and redirects are not followed: they would take a secret to
+   * where nobody configured it.
+   * @throws {GatewayError} `authorization_server_unavailable` for transport faults and silence,
+   * `authorization_server_invalid_response` for a body that is too large
+   */
+  fetch(url: string, init?: HttpInit): Promise<Response>
+  close(): Promise<void>
+}
+
+export interface HttpClientOptions {
+  /** PEM certificates, added to the system's roots. */
+  readonly ca?: string | undefined
+  /** Milliseconds for a whole exchange, its body included. */
+  readonly timeout: number
+}
+
+/** Larger than any metadata, key set or token, and small enough to read. */
+const mostBytes = 1024 * 1024
+
+export function createHttpClient({ ca, timeout }: HttpClientOptions): HttpClient {
+  const dispatcher = new Agent({
+    connect: { timeout, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
+    maxHeaderSize: 64 * 1024,
+    pipelining: 1,
+  })
+  return {
+    async fetch(url, init = {}) {
+      const limit = AbortSignal.timeout(timeout)
+      const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit
+      try {
+        const response = await undiciFetch(url, { ...init, dispatcher, redirect: 'manual', signal })
+        const body = await readBody(response.body)
+        const status = response.status
+        return new Response([204, 205, 304].includes(status) ? null : body, { status, headers: [...response.headers] })
+      } catch (error) {
+        if (error instanceof GatewayError) throw error
+        throw unavailable(url, limit.aborted ? 'TIMEOUT' : faultCode(error))
+      }
+    },
+    close: () => dispatcher.destroy(),
+  }
+}
+
+async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<ArrayBuffer>> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength
+    if (size > mostBytes) throw new GatewayError('authorization_server_invalid_response', { reason: 'the answer is larger than 1 MiB' })
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The innermost code, such as ECONNREFUSED. Messages stay out: they can quote what was sent. */
+function faultCode(error: unknown): string {
+  let code = 'FAILED'
+  for (let next = error; next instanceof Error; next = next.cause) code = (next as NodeJS.ErrnoException).code ?? code
+  return code
+}
+
+function unavailable(url: string, code: string): GatewayError {
+  const { origin, pathname } = new URL(url)
+  return new GatewayError('authorization_server_unavailable', { reason: `${origin}${pathname}: ${code}`, retryAfterSeconds: 1 })
+}

@@ -1,0 +1,101 @@
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import type { HttpClient } from './http-client.ts'
+
+/** As much of an authorization server's metadata as is used. @see https://www.rfc-editor.org/rfc/rfc8414#section-2 */
+export interface Metadata {
+  readonly issuer: string
+  readonly token_endpoint?: string
+  readonly jwks_uri?: string
+}
+
+export interface MetadataOptions {
+  readonly issuer: string
+  readonly discovery_url?: string | undefined
+}
+
+export interface MetadataSource {
+  /**
+   * The server's metadata: discovered at the first need, kept for an hour, and for longer while the server is away.
+   * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
+   */
+  get(): Promise<Metadata>
+}
+
+const keptFor = 3_600_000
+/** So long a failure is the answer to everybody who asks: no storm of discoveries. */
+const failureKeptFor = 1000
+
+export function createMetadataSource(options: MetadataOptions, http: HttpClient, clock: Clock): MetadataSource {
+  let known: { metadata: Metadata; at: number } | undefined
+  let failed: { error: unknown; at: number } | undefined
+  let running: Promise<Metadata> | undefined
+
+  function discoverOnce(): Promise<Metadata> {
+    running ??= discover(options, http)
+      .then((metadata) => {
+        known = { metadata, at: clock.now() }
+        failed = undefined
+        return metadata
+      })
+      .catch((error: unknown) => {
+        failed = { error, at: clock.now() }
+        throw error
+      })
+      .finally(() => {
+        running = undefined
+      })
+    return running
+  }
+
+  return {
+    get() {
+      if (failed && clock.now() - failed.at < failureKeptFor) return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
+      if (!known) return discoverOnce()
+      if (clock.now() - known.at > keptFor) discoverOnce().catch(() => {})
+      return Promise.resolve(known.metadata)
+    },
+  }
+}
+
+/** RFC 8414 first, then OpenID Connect Discovery; or the one URL that is configured. */
+async function discover({ issuer, discovery_url: url }: MetadataOptions, http: HttpClient): Promise<Metadata> {
+  const urls = url === undefined ? wellKnownUrls(issuer) : [url]
+  let missing = ''
+  for (const candidate of urls) {
+    const response = await http.fetch(candidate, { headers: { accept: 'application/json' } })
+    if (response.status === 200) return readMetadata(await response.text(), issuer)
+    if (response.status >= 500 || response.status === 429) throw new GatewayError('authorization_server_unavailable', { reason: `discovery was answered with ${response.status}`, retryAfterSeconds: 1 })
+    missing = `discovery at ${candidate} was answered with ${response.status}`
+  }
+  throw invalid(missing)
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc8414#section-3.1 */
+function wellKnownUrls(issuer: string): string[] {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname.replace(/\/$/, '')
+  return [`${origin}/.well-known/oauth-authorization-server${path}`, `${origin}${path}/.well-known/openid-configuration`]
+}
+
+function readMetadata(text: string, issuer: string): Metadata {
+  const document = parse(text)
+  // Another issuer's document would bring another issuer's keys and endpoints (RFC 8414 section 3.3).
+  if (document['issuer'] !== issuer) throw invalid(`the metadata is of the issuer ${JSON.stringify(document['issuer'])?.slice(0, 200)}, and not of ${issuer}`)
+  const endpoint = (name: string) => (typeof document[name] === 'string' && URL.canParse(document[name]) ? { [name]: document[name] } : {})
+  return { issuer, ...endpoint('token_endpoint'), ...endpoint('jwks_uri') }
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const document: unknown = JSON.parse(text)
+    if (typeof document === 'object' && document !== null) return document as Record<string, unknown>
+  } catch {
+    // Told below: the parser's own message would quote the text.
+  }
+  throw invalid('the metadata is no JSON object')
+}
+
+function invalid(reason: string): GatewayError {
+  return new GatewayError('authorization_server_invalid_response', { reason })
+}

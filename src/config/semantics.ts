@@ -1,0 +1,40 @@
+import { isPlainHttp } from '../base/plain-http.ts'
+import { prefixCovers } from '../proxy/upstream.ts'
+import { routeFaults } from '../routes/route-faults.ts'
+import { admissionOf } from './admission.ts'
+import type { Finding } from './references.ts'
+import { type RouteOptions, routeOptions } from './schema.ts'
+
+/**
+ * What single values cannot tell: routes that get in each other's way, and tokens that would go out in the open. Looks at
+ * every route that is good by itself, also where others are not.
+ */
+export function semanticFindings(values: unknown): Finding[] {
+  const written = (values as { routes?: unknown } | null)?.routes
+  const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index) => {
+    const parsed = routeOptions.safeParse(value)
+    return parsed.success ? [{ index, route: parsed.data }] : []
+  })
+  return [...routes.flatMap(({ index, route }) => upstreamFindings(route, index)), ...patternFindings(routes)]
+}
+
+function upstreamFindings({ upstream, path, token }: RouteOptions, index: number): Finding[] {
+  const at = ['routes', index, 'upstream']
+  const findings: Finding[] = []
+  if (token && !upstream.allow_http && isPlainHttp(upstream.url)) {
+    findings.push({ path: at, message: 'would get an access token over plain http; use https, or write allow_http: true beside its url' })
+  }
+  if (upstream.strip_prefix !== undefined && !prefixCovers(path, upstream.strip_prefix)) {
+    findings.push({ path: [...at, 'strip_prefix'], message: `is not how the paths of ${path} begin, so that it could not be dropped from them` })
+  }
+  return findings
+}
+
+/** Each listener has a table of its own. */
+function patternFindings(routes: readonly { readonly index: number; readonly route: RouteOptions }[]): Finding[] {
+  const byListener = Map.groupBy(routes, ({ route }) => route.listener ?? '')
+  return [...byListener.values()].flatMap((group) => {
+    const patterns = group.map(({ index, route }) => ({ ...route, label: `routes[${index}]`, admission: admissionOf(route) }))
+    return routeFaults(patterns).map((fault) => ({ path: ['routes', group[fault.index]?.index ?? 0, fault.key], message: fault.message }))
+  })
+}

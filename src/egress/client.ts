@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
+import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
+import { listOf, oneOf, oneOrMore, parsedText, scopeText, scopeToken, text } from '../base/scalars.ts'
+
+const reservedParameters = ['grant_type', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', 'scope', 'audience', 'resource']
+
+/** Parameters that a server wants beside the standard ones, sent as they stand. */
+const parameters = () =>
+  z.record(
+    z.string().refine((name) => name !== '' && !reservedParameters.includes(name), `cannot be sent as a parameter of its own: ${reservedParameters.join(', ')} have keys or are said by scopegate`),
+    text(),
+  )
+
+/** An absolute URI without fragment. @see https://www.rfc-editor.org/rfc/rfc8707#section-2 */
+const resource = () =>
+  parsedText<string>('an absolute URI without fragment (RFC 8707)', (given) => (URL.canParse(given) && !given.includes('#') ? given : undefined))
+
+/** What a token is asked for; a route's own win over its client's. */
+const wishes = {
+  scope: scopeText().optional().describe('scope values separated by spaces; `scopes` is the same as a list'),
+  scopes: listOf(scopeToken()).optional().describe('scope values as a list'),
+  audience: oneOrMore(text()).optional().describe('the `audience` parameter, for servers that want it'),
+  resource: oneOrMore(resource()).optional().describe('the `resource` parameter (RFC 8707)'),
+}
+
+const always = { when: () => true }
+const oneScopeKey = {
+  ...always,
+  path: ['scopes'],
+  message: 'stands beside scope; keep one of them: they mean the same',
+}
+const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unknown }) => given.scope === undefined || given.scopes === undefined
+
+const commonOptions = {
+  authorization_server: text().describe('the name of the server that issues its tokens'),
+  client_id: text(),
+  ...wishes,
+  token_params: parameters().optional().describe('further parameters of the token request, sent as they stand'),
+  scope_policy: oneOf('warn', 'exact').prefault('warn').describe('`exact`: a granted scope that is narrower than asked is an error, not a warning'),
+}
+
+function clientForm(method: ClientAuthMethod, isDefault: boolean) {
+  const name = z.literal(method.name)
+  const methodName = isDefault ? name.default(method.name) : name
+  return z
+    .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options })
+    .refine(hasOneScopeKey, oneScopeKey)
+}
+
+const [defaultMethod, ...otherMethods] = clientAuthMethods
+
+/** One client of an authorization server. Which keys it has follows from its authentication method. */
+export const clientOptions = z.discriminatedUnion('token_endpoint_auth_method', [
+  clientForm(defaultMethod, true),
+  ...otherMethods.map((method) => clientForm(method, false)),
+])
+
+export type ClientOptions = z.output<typeof clientOptions>
+
+/** The credential of a client, by its authentication method. */
+export function createCredential(client: ClientOptions): ClientCredential {
+  const methods: readonly ClientAuthMethod[] = clientAuthMethods
+  const method = methods.find(({ name }) => name === client.token_endpoint_auth_method)
+  if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
+  return method.create(client)
+}
+
+/** Headers that a token can never go out in: they frame or route the request. */
+const unfitHeaders = ['connection', 'content-length', 'content-type', 'cookie', 'expect', 'forwarded', 'host', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'via']
+
+const headerName = () =>
+  parsedText<string>('the name of a header that can bear a token, such as Authorization', (given) =>
+    /^[A-Za-z0-9-]+$/.test(given) && !unfitHeaders.includes(given.toLowerCase()) ? given : undefined,
+  )
+
+/** Which token a route's upstream needs. */
+export const tokenOptions = z
+  .strictObject({
+    client: text().describe('the name of the client whose token goes to the upstream'),
+    ...wishes,
+    params: parameters().optional().describe('further parameters of the token request, beside the client’s'),
+    header: headerName().prefault('Authorization').describe('where the token goes'),
+    scheme: parsedText<string>('an authentication scheme such as Bearer, or none', (given) => (given === 'none' ? '' : /^[\w!#$%&'*+.^`|~-]+$/.test(given) ? given : undefined))
+      .prefault('Bearer')
+      .describe('what stands before the token; the word `none` sends the token alone'),
+  })
+  .refine(hasOneScopeKey, oneScopeKey)
+
+export type TokenOptions = z.output<typeof tokenOptions>

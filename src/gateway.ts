@@ -1,0 +1,235 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { attachTo, serverOptions, takeAwaitingContinue } from './attach.ts'
+import { type Clock, systemClock } from './base/clock.ts'
+import { GatewayError } from './base/errors.ts'
+import { createLog, type Log } from './base/log.ts'
+import type { Config } from './config/load.ts'
+import { answerError, toGatewayError } from './error-response.ts'
+import { readBearerToken } from './ingress/bearer-token.ts'
+import { callerAddress, isTrustedPeer } from './proxy/forwarded.ts'
+import { readFraming } from './proxy/framing.ts'
+import { headerValues } from './proxy/header-names.ts'
+import {
+  asksForWebSocket,
+  readExpectContinue,
+  readMethodOverrides,
+  requireForwardableMethod,
+  requireNoLoop,
+  requireSingleHeaders,
+} from './proxy/request-head.ts'
+import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
+import { logRefusal, logRequest, type Outcome } from './request-log.ts'
+import { readHost } from './routes/host.ts'
+import { readRequestTarget } from './routes/request-target.ts'
+import { type Listener, type Parts, type Route, wire } from './wiring.ts'
+
+export interface GatewayOptions {
+  /** Default: lines of JSON on standard output. */
+  readonly log?: Log
+  readonly clock?: Clock
+}
+
+/** One listener's way in. */
+export interface GatewayListener {
+  /** Options for `http.createServer`: the limits that Node takes only there. */
+  readonly serverOptions: ServerOptions
+  /** Answers every request. */
+  handler(request: IncomingMessage, response: ServerResponse): void
+  /** For an Express app: calls `next()` only when no pattern owns the path, and never after a refusal. */
+  middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
+  /** Sets the listener's limits on a server, and takes over what Node would answer by itself. */
+  attach(server: Server): void
+}
+
+/** A gateway. Its own way in is that of the listener which stands first in the configuration. */
+export interface Gateway extends GatewayListener {
+  /** @throws TypeError if the configuration has no listener of that name */
+  listener(name: string): GatewayListener
+  /** From now on every new request is answered 503; what is in flight goes on. */
+  stop(): void
+  /** Ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
+  close(): Promise<void>
+}
+
+/** Builds a gateway from a configuration. It opens no port: mount its handler or middleware, and attach it to the server. */
+export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
+  const { log = createLog(), clock = systemClock } = options
+  const parts = wire(config, { log, clock })
+  const doors = new Map(parts.listeners.map((listener) => [listener.name, createDoor(listener, parts)]))
+  const [first] = doors.values()
+  if (!first) throw new TypeError('the configuration has no listener')
+  return {
+    ...first,
+    listener(name) {
+      const door = doors.get(name)
+      if (!door) throw new TypeError(`there is no listener ${name}; there is ${[...doors.keys()].join(', ')}`)
+      return door
+    },
+    stop() {
+      parts.stopping = true
+    },
+    close: () => parts.close(),
+  }
+}
+
+function createDoor(listener: Listener, parts: Parts): GatewayListener {
+  const handle = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
+    const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
+    void handleRequest({ request, response, target, listener, parts, requestId: randomUUID(), startedAt: performance.now(), outcome: { code: 'ok' }, next })
+  }
+  return {
+    serverOptions: serverOptions(listener.options),
+    handler: (request, response) => handle(request, response),
+    middleware: handle,
+    attach: (server) =>
+      attachTo(server, {
+        options: listener.options,
+        context: { realm: listener.realm },
+        refused: (error, socket) => logRefusal(parts.log, listener.name, error, socket),
+      }),
+  }
+}
+
+/** One request on its way. */
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** As the caller sent it, also where an application has cut its own prefix off. */
+  readonly target: string
+  readonly listener: Listener
+  readonly parts: Parts
+  readonly requestId: string
+  readonly startedAt: number
+  readonly outcome: Outcome
+  /** Given where another application may own the path. */
+  readonly next: ((error?: unknown) => void) | undefined
+}
+
+/** The way of one request. This is the only place that knows the order. */
+async function handleRequest(exchange: Exchange): Promise<void> {
+  try {
+    const reading = readRequest(exchange)
+    const route = matchRoute(exchange, reading)
+    const claims = await admit(exchange, route)
+    const token = await obtainToken(exchange, route)
+    await forward(exchange, { route, reading, claims, token })
+  } catch (error) {
+    if (isForNext(exchange, error)) return passOn(exchange)
+    answerFailure(exchange, error)
+  }
+  record(exchange)
+}
+
+type Reading = ReturnType<typeof readRequest>
+
+/** One reading of the target, the headers that decide, and the framing. What is ambiguous is refused, never repaired. */
+function readRequest({ request, target, listener, parts, outcome }: Exchange) {
+  const { rawHeaders, method = '' } = request
+  outcome.address = callerAddress(request, listener.trustedProxies)
+  if (parts.stopping) throw new GatewayError('stopping', { retryAfterSeconds: 1, closeConnection: true })
+  if (rawHeaders.length > 2 * listener.options.limits.headers) throw new GatewayError('headers_too_large', { reason: 'too many headers', closeConnection: true })
+  const framing = readFraming(request)
+  requireSingleHeaders(rawHeaders)
+  requireForwardableMethod(method)
+  const expectsContinue = readExpectContinue(request)
+  requireNoLoop(rawHeaders, parts.viaName)
+  if (asksForWebSocket(rawHeaders)) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
+  const [host] = headerValues(rawHeaders, 'host')
+  if (host === undefined && request.httpVersion !== '1.0') throw new GatewayError('invalid_host', { reason: 'no Host header', closeConnection: true })
+  return {
+    target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
+    host: readHost(host),
+    methods: [method, ...readMethodOverrides(rawHeaders)] as [string, ...string[]],
+    framing,
+    expectsContinue,
+  }
+}
+
+function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
+  const route = listener.routes.match(reading)
+  outcome.route = route.name
+  return route
+}
+
+/** Gives back the claims of the caller's token, on routes that require one. */
+async function admit({ request, target, parts, outcome }: Exchange, route: Route): Promise<object | undefined> {
+  route.callers?.check(outcome.address)
+  if (!route.requirement) return undefined
+  const token = await parts.accessTokens.verify(readBearerToken(request.headers.authorization, target), route.requirement)
+  outcome.callerId = token.clientId
+  route.requirement.check(token)
+  return token.claims
+}
+
+/** A request that needs a token never goes on without one. */
+async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<OutgoingToken | undefined> {
+  if (!route.token) return undefined
+  outcome.client = route.token.client
+  const { token, source } = await parts.tokens.get(route.token.request, whileOpen(response))
+  outcome.tokenSource = source
+  return { header: route.token.header, scheme: route.token.scheme, value: token.value.read() }
+}
+
+/** The caller may go away while it waits. */
+function whileOpen(response: ServerResponse): AbortSignal {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  return gone.signal
+}
+
+interface Admitted {
+  readonly route: Route
+  readonly reading: Reading
+  readonly claims: object | undefined
+  readonly token: OutgoingToken | undefined
+}
+
+async function forward({ request, response, listener, parts, outcome }: Exchange, { route, reading, claims, token }: Admitted): Promise<void> {
+  const { timeouts, limits, public_url: publicUrl } = listener.options
+  const headers = buildRequestHeaders(route.headers, {
+    rawHeaders: request.rawHeaders,
+    httpVersion: request.httpVersion,
+    peerAddress: request.socket.remoteAddress ?? '',
+    trustedPeer: isTrustedPeer(request, listener.trustedProxies),
+    encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
+    host: request.headers.host ?? '',
+    ...(publicUrl !== undefined && { publicUrl }),
+    ...(claims && { claims }),
+    ...(token && { token }),
+  })
+  const { status } = await parts.forwarder.forward({
+    request,
+    response,
+    upstream: route.upstream,
+    path: route.upstream.rewrite(reading.target.raw),
+    headers,
+    framing: reading.framing,
+    bodyIdle: timeouts.body_idle,
+    sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
+    ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
+  })
+  outcome.upstreamStatus = status
+}
+
+function isForNext({ next }: Exchange, error: unknown): boolean {
+  return next !== undefined && error instanceof GatewayError && error.code === 'no_route'
+}
+
+/** The path is another application's. Should its caller wait for 100 Continue, that application will want the body. */
+function passOn({ request, response, next }: Exchange): void {
+  if (takeAwaitingContinue(request)) response.writeContinue()
+  next?.()
+}
+
+function answerFailure({ request, response, listener, requestId, outcome }: Exchange, thrown: unknown): void {
+  const error = toGatewayError(thrown)
+  outcome.code = error.code
+  outcome.error = error
+  answerError(request, response, error, { realm: listener.realm, requestId })
+}
+
+function record({ request, target, listener, parts, requestId, startedAt, outcome }: Exchange): void {
+  logRequest(parts.log, { requestId, listener: listener.name, method: request.method, target, startedAt, outcome })
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
+import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
+import type { Clock } from './base/clock.ts'
+import type { Log } from './base/log.ts'
+import { Networks } from './base/network.ts'
+import { admissionOf } from './config/admission.ts'
+import type { ListenerOptions } from './config/listener.ts'
+import type { Config } from './config/load.ts'
+import type { RouteOptions } from './config/schema.ts'
+import type { TokenCache } from './egress/token-cache/define.ts'
+import { createTokenCache } from './egress/token-cache/index.ts'
+import { createTokenRequest, type TokenRequest } from './egress/token-request.ts'
+import { createTokenSource, type TokenSource } from './egress/token-source.ts'
+import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
+import { type Callers, createCallers } from './ingress/callers.ts'
+import { createRequirement, type Requirement } from './ingress/requirement.ts'
+import { createForwarder, type Forwarder } from './proxy/forward.ts'
+import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
+import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
+
+/** A route, with everything that can be done once done. */
+export interface Route extends RoutePattern {
+  readonly name: string
+  readonly callers?: Callers
+  readonly requirement?: Requirement
+  readonly token?: { readonly client: string; readonly request: TokenRequest; readonly header: string; readonly scheme: string }
+  readonly headers: HeaderPolicy
+  readonly upstream: Upstream
+}
+
+export interface Listener {
+  readonly name: string
+  readonly options: ListenerOptions
+  /** The protection space that a challenge names. */
+  readonly realm: string
+  readonly trustedProxies: Networks
+  readonly routes: RouteTable<Route>
+}
+
+/** What a gateway is made of. */
+export interface Parts {
+  readonly log: Log
+  readonly listeners: readonly Listener[]
+  readonly accessTokens: AccessTokenVerifier
+  readonly tokens: TokenSource
+  readonly forwarder: Forwarder
+  /** Who this gateway is in `Via`: another one may stand behind it, and is no loop. */
+  readonly viaName: string
+  stopping: boolean
+  close(): Promise<void>
+}
+
+/** Makes all parts of a gateway, and starts what works in the background. */
+export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
+  const viaName = `scopegate-${randomBytes(6).toString('hex')}`
+  const servers = new Map(
+    Object.entries(config.authorization_servers).map(([name, options]) => [name, createAuthorizationServer(name, options, { clock })]),
+  )
+  const trusted = trustedServers(config, servers, { log, clock })
+  const cache = createTokenCache(config.token_cache)
+  const tokens = createTokenSource({ clock, log, cache, options: config.token_cache })
+  const routes = config.routes.map((route) => compileRoute(route, { config, servers, cache, viaName }))
+  for (const { keys } of trusted) keys.start()
+  return {
+    log,
+    viaName,
+    tokens,
+    accessTokens: createAccessTokenVerifier(trusted, { clock }),
+    forwarder: createForwarder({ clock }),
+    listeners: Object.entries(config.listeners).map(([name, options]) => createListener(name, options, routes)),
+    stopping: false,
+    async close() {
+      for (const { keys } of trusted) keys.stop()
+      tokens.close()
+      for (const { upstream } of routes) upstream.close()
+      await Promise.all([...servers.values()].map((server) => server.close()))
+    },
+  }
+}
+
+function trustedServers(config: Config, servers: ReadonlyMap<string, AuthorizationServer>, context: { readonly log: Log; readonly clock: Clock }): TrustedServer[] {
+  return Object.entries(config.authorization_servers).flatMap(([name, options]) => {
+    const server = servers.get(name)
+    if (!options.access_tokens || !server) return []
+    const issuers = options.access_tokens.issuers ?? (options.issuer === undefined ? [] : [options.issuer])
+    const keys: KeySet = createKeySet(server, options.keys, context)
+    return [{ name, issuers, keys, options: options.access_tokens }]
+  })
+}
+
+function createListener(name: string, options: ListenerOptions, routes: readonly Route[]): Listener {
+  return {
+    name,
+    options,
+    realm: options.public_url ?? 'scopegate',
+    trustedProxies: new Networks(options.trusted_proxies ?? []),
+    routes: createRouteTable(routes.filter((route) => route.listener === name)),
+  }
+}
+
+interface RouteContext {
+  readonly config: Config
+  readonly servers: ReadonlyMap<string, AuthorizationServer>
+  readonly cache: TokenCache
+  readonly viaName: string
+}
+
+function compileRoute(route: RouteOptions, context: RouteContext): Route {
+  const { config, viaName } = context
+  const upstream = createUpstream(route.upstream)
+  const token = route.token && compileToken(route.token, context)
+  const headers = compileHeaderPolicy({
+    viaName,
+    reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
+    identityHeaders: tellsIdentity(route) ? { ...config.identity_headers, ...route.identity_headers } : {},
+    ...(token && { tokenHeader: token.header }),
+    ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
+    ...(route.forwarded_headers !== undefined && { forwardedHeaders: route.forwarded_headers }),
+    ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
+  })
+  return {
+    name: route.name ?? routeName(route),
+    listener: route.listener ?? Object.keys(config.listeners)[0] ?? '',
+    path: route.path,
+    ...(route.host !== undefined && { host: route.host }),
+    ...(route.methods && { methods: route.methods }),
+    ...(route.allow_in_path && { allow_in_path: route.allow_in_path }),
+    admission: admissionOf(route),
+    ...(route.callers && { callers: createCallers(route.callers) }),
+    ...(route.require && { requirement: createRequirement(route.require) }),
+    ...(token && { token }),
+    headers,
+    upstream,
+  }
+}
+
+/** An API that the gateway has a token for is not told who called, unless the route says so. */
+function tellsIdentity({ require, token, forwarded_headers: forwarded = token === undefined }: RouteOptions): boolean {
+  return require !== undefined && forwarded
+}
+
+function compileToken(token: NonNullable<RouteOptions['token']>, { config, servers, cache }: RouteContext): NonNullable<Route['token']> {
+  const client = config.clients[token.client]
+  const server = client && servers.get(client.authorization_server)
+  if (!client || !server) throw new TypeError(`the client ${token.client} or its authorization server is not configured`)
+  return { client: token.client, request: createTokenRequest({ name: token.client, client, server, token, cache }), header: token.header, scheme: token.scheme }
+}
+
+function routeName({ host = '', path, methods }: RouteOptions): string {
+  return `${host}${path}${methods ? ` ${methods.join(',')}` : ''}`
+}

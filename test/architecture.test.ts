@@ -1,0 +1,101 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const src = join(import.meta.dirname, '../src')
+const files = globSync('**/*.ts', { cwd: src })
+
+/** A folder under src, or a file right in it. */
+function room(file: string): string {
+  return file.includes('/') ? (file.split('/')[0] ?? '') : file
+}
+
+interface Import {
+  readonly file: string
+  readonly from: string
+}
+
+const imports: Import[] = files.flatMap((file) => {
+  const text = readFileSync(join(src, file), 'utf8')
+  return [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map((match) => ({ file, from: match[1] ?? '' }))
+})
+
+const inside = imports
+  .filter(({ from }) => from.startsWith('.'))
+  .map(({ file, from }) => ({ file, target: relative(src, join(src, dirname(file), from)) }))
+
+/** Who may import whom: doors, then server, gateway, rooms, base. The two wings never see each other. */
+const allowed: Record<string, readonly string[]> = {
+  'index.ts': ['base', 'config', 'gateway.ts', 'egress', 'authorization-server'],
+  cli: ['server.ts', 'config', 'base'],
+  'server.ts': ['gateway.ts', 'admin', 'config', 'base'],
+  'gateway.ts': ['attach.ts', 'error-response.ts', 'request-log.ts', 'wiring.ts', 'base', 'config', 'proxy'],
+  'wiring.ts': ['config', 'routes', 'ingress', 'egress', 'authorization-server', 'proxy', 'base'],
+  'attach.ts': ['error-response.ts', 'config', 'base'],
+  'request-log.ts': ['wiring.ts', 'base'],
+  'error-response.ts': ['base'],
+  config: ['routes', 'ingress', 'egress', 'authorization-server', 'proxy', 'base'],
+  ingress: ['authorization-server', 'base'],
+  egress: ['authorization-server', 'base'],
+  'authorization-server': ['base'],
+  routes: ['base'],
+  proxy: ['base'],
+  admin: ['base'],
+  base: [],
+}
+
+describe('the house', () => {
+  it('has only rooms that the map of imports knows', () => {
+    expect([...new Set(files.map(room))].filter((name) => !(name in allowed))).toEqual([])
+  })
+
+  it('imports only downwards', () => {
+    const against = inside.filter(({ file, target }) => room(file) !== room(target) && !allowed[room(file)]?.includes(room(target)))
+    expect(against).toEqual([])
+  })
+
+  it('keeps each library behind one place', () => {
+    const homes: Record<string, RegExp> = {
+      express: /^admin\//,
+      'http-proxy-middleware': /^proxy\/forward\.ts$/,
+      'proxy-addr': /^proxy\/forwarded\.ts$/,
+      oauth4webapi: /^authorization-server\//,
+      undici: /^authorization-server\/http-client\.ts$/,
+      jose: /^(ingress|authorization-server)\//,
+      yaml: /^config\/yaml-document\.ts$/,
+      leven: /^config\/suggest\.ts$/,
+      commander: /^cli\/program\.ts$/,
+      pino: /^base\/log\.ts$/,
+      'lru-cache': /^egress\/token-cache\/memory\.ts$/,
+      zod: /./,
+    }
+    const libraries = imports.filter(({ from }) => !from.startsWith('.') && !from.startsWith('node:'))
+    expect(libraries.filter(({ file, from }) => !homes[from]?.test(file))).toEqual([])
+    expect(Object.keys(homes).filter((name) => !libraries.some(({ from }) => from === name))).toEqual([])
+  })
+
+  it('calls no file by what kind of code is in it', () => {
+    const kinds = /(^|\/)(utils?|helpers?|services?|types?|common|misc)(\.ts|\/)/
+    expect(files.filter((file) => kinds.test(file))).toEqual([])
+  })
+
+  it('exports by name alone', () => {
+    expect(files.filter((file) => /^export default/m.test(readFileSync(join(src, file), 'utf8')))).toEqual([])
+  })
+})
+
+it('the library door exports what it promises', async () => {
+  const library = await import('../src/index.ts')
+  expect(Object.keys(library).sort()).toEqual([
+    'ConfigError',
+    'GatewayError',
+    'Secret',
+    'createGateway',
+    'createLog',
+    'errorCodes',
+    'formatFault',
+    'loadConfig',
+    'parseConfig',
+    'systemClock',
+  ])
+})

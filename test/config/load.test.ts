@@ -1,0 +1,139 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Secret } from '../../src/base/secret.ts'
+import { ConfigError } from '../../src/config/config-error.ts'
+import { loadConfig, parseConfig } from '../../src/config/load.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
+})
+
+function folder(files: Record<string, string>): string {
+  const path = mkdtempSync(join(tmpdir(), 'scopegate-config-'))
+  folders.push(path)
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
+  return path
+}
+
+const server = `
+authorization_servers:
+  sso: { issuer: https://sso.example.com, access_tokens: { audience: any } }
+`
+const route = `
+routes:
+  - path: /a
+    callers: { networks: [loopback] }
+    token: { client: c }
+    upstream: https://a.example.com
+`
+const client = (secret: string) => `
+clients:
+  c: { authorization_server: sso, client_id: c, client_secret: ${secret} }
+`
+
+function secretOf(config: ReturnType<typeof parseConfig>): string {
+  const { client_secret: secret } = config.clients['c'] as unknown as { client_secret: Secret }
+  return secret.read()
+}
+
+describe('loading a configuration', () => {
+  it('the example is good, as it is', () => {
+    const config = loadConfig('config/scopegate.yaml', { ARCHIVAL_SECRET: 'one', PARTNER_SECRET: 'two' })
+    expect(config.routes).toHaveLength(6)
+    expect(config.warnings).toEqual([])
+    expect(inspect(config, { depth: 20 })).not.toMatch(/'(one|two)'/)
+  })
+
+  it('names the file that cannot be read', () => {
+    expect(() => loadConfig('/nonexistent/scopegate.yaml')).toThrow(/^\/nonexistent\/scopegate\.yaml:1:1: cannot be read \(ENOENT\)/)
+  })
+
+  it('needs no listener, server or client for a public route', () => {
+    const config = parseConfig('routes: [{ path: /a, public: true, upstream: "http://a:1" }]', { file: 'x.yaml' })
+    expect(config.listeners['main']?.address).toEqual({ host: '127.0.0.1', port: 8080 })
+  })
+
+  it('reads merge keys, with anchors under x-', () => {
+    const text = 'x-open: &open { public: true, upstream: "http://a:1" }\nroutes:\n  - <<: *open\n    path: /a\n'
+    expect(parseConfig(text, { file: 'x.yaml' }).routes[0]?.public).toBe(true)
+  })
+
+  it('takes the hash before secrets are resolved', () => {
+    const text = server + client('"${env:S}"') + route
+    const one = parseConfig(text, { file: 'x.yaml', env: { S: 'one' } })
+    const other = parseConfig(text, { file: 'x.yaml', env: { S: 'other' } })
+    expect(one.hash).toBe(other.hash)
+    expect(secretOf(one)).toBe('one')
+  })
+
+  it('warns of a secret that stands in the file as it is, with its place', () => {
+    const config = parseConfig(server + client('in-the-open') + route, { file: 'x.yaml' })
+    expect(config.warnings.map(({ line, path }) => ({ line, path }))).toEqual([{ line: 6, path: 'clients.c.client_secret' }])
+    expect(JSON.stringify(config.warnings)).not.toContain('in-the-open')
+  })
+
+  it('warns of a require that takes tokens of every trusted server', () => {
+    const text = `
+authorization_servers:
+  one: { issuer: https://one.example.com, access_tokens: { audience: any } }
+  two: { issuer: https://two.example.com, access_tokens: { audience: any } }
+routes: [{ path: /a, require: any_token, upstream: "http://a:1" }]
+`
+    expect(parseConfig(text, { file: 'x.yaml' }).warnings.map(({ message }) => message)).toEqual([expect.stringContaining('one, two')])
+  })
+})
+
+describe('substitution', () => {
+  it('works on values, never on text: what a variable holds cannot add a key', () => {
+    const text = 'routes: [{ path: /a, public: true, name: "${env:N}", upstream: "http://a:1" }]'
+    const injected = 'x, public: false, callers: { networks: [loopback] }'
+    expect(() => parseConfig(text, { file: 'x.yaml', env: { N: `${injected} }` } })).toThrow(ConfigError)
+    expect(parseConfig(text, { file: 'x.yaml', env: { N: 'fine' } }).routes[0]?.name).toBe('fine')
+  })
+
+  it('fills numbers and booleans from text', () => {
+    const text = 'listeners: { main: { limits: { headers: "${env:H}" } } }\nroutes: [{ path: /a, public: "${env:P}", upstream: "http://a:1" }]'
+    const config = parseConfig(text, { file: 'x.yaml', env: { H: '50', P: 'true' } })
+    expect([config.listeners['main']?.limits.headers, config.routes[0]?.public]).toEqual([50, true])
+  })
+
+  it('uses the default for a missing and for an empty variable', () => {
+    const text = 'routes: [{ path: /a, public: true, name: "${env:N:-spare}", upstream: "http://a:1" }]'
+    for (const env of [{}, { N: '' }]) expect(parseConfig(text, { file: 'x.yaml', env }).routes[0]?.name).toBe('spare')
+  })
+
+  it('leaves $${ as a literal ${', () => {
+    const config = parseConfig(server + client('"a$${env:S}b"') + route, { file: 'x.yaml' })
+    expect(secretOf(config)).toBe('a${env:S}b')
+  })
+
+  it('reads a secret file relative to the configuration, without its last newline, and again when it changes', () => {
+    const path = folder({ secret: 'first\n', 'scopegate.yaml': server + client('"${file:secret}"') + route })
+    const config = loadConfig(join(path, 'scopegate.yaml'))
+    expect(secretOf(config)).toBe('first')
+    writeFileSync(join(path, 'secret'), 'second, and longer\n')
+    expect(secretOf(config)).toBe('second, and longer')
+    rmSync(join(path, 'secret'))
+    expect(secretOf(config)).toBe('second, and longer')
+    writeFileSync(join(path, 'secret'), '')
+    expect(secretOf(config)).toBe('second, and longer')
+    expect(config.warnings).toEqual([])
+  })
+
+  it('never shows what a variable or file holds in an error', () => {
+    const path = folder({ secret: 's3cret-in-file', 'scopegate.yaml': '' })
+    const text = 'routes: [{ path: /a, public: true, name: "${file:secret}", upstream: "http://a:1" }]'
+    expect(readFileSync(join(path, 'secret'), 'utf8')).toBe('s3cret-in-file')
+    try {
+      parseConfig(text, { file: join(path, 'scopegate.yaml') })
+      expect.unreachable()
+    } catch (error) {
+      expect(String(error)).toContain('for secrets and certificates alone')
+      expect(String(error)).not.toContain('s3cret-in-file')
+    }
+  })
+})

@@ -1,0 +1,48 @@
+import { createServer } from 'node:http'
+import type { Clock } from '../../src/base/clock.ts'
+import { createLog } from '../../src/base/log.ts'
+import { parseConfig } from '../../src/config/load.ts'
+import { createGateway, type Gateway } from '../../src/gateway.ts'
+import { type Listening, listen } from './listen.ts'
+import { createTestLog, type LogEntry, type TestLog } from './logs.ts'
+
+export interface RunningGateway extends Listening {
+  readonly url: string
+  readonly gateway: Gateway
+  readonly log: TestLog
+  /** The line of the last request. */
+  lastLine(): LogEntry
+}
+
+export interface GatewayWish {
+  readonly env?: Readonly<Record<string, string>>
+  readonly clock?: Clock
+  /** Without it, the one that the configuration names first. */
+  readonly listener?: string
+}
+
+/** A gateway on a free port, made of the YAML text as `serve` makes one. */
+export async function startGateway(yaml: string, { env = {}, clock, listener }: GatewayWish = {}): Promise<RunningGateway> {
+  const log = createTestLog()
+  const config = parseConfig(yaml, { file: 'test.yaml', env })
+  const gateway = createGateway(config, { log: createLog(log), ...(clock && { clock }) })
+  const door = listener === undefined ? gateway : gateway.listener(listener)
+  const server = createServer(door.serverOptions, door.handler)
+  door.attach(server)
+  const listening = await listen(server)
+  return {
+    ...listening,
+    url: `http://127.0.0.1:${listening.port}`,
+    gateway,
+    log,
+    lastLine() {
+      const line = log.find({ msg: 'request' }).at(-1)
+      if (!line) throw new Error('no request was logged')
+      return line
+    },
+    async stop() {
+      await listening.stop()
+      await gateway.close()
+    },
+  }
+}
