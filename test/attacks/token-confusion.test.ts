@@ -61,6 +61,7 @@ const claims: Record<string, [claims: Members, reason: RegExp]> = {
   'an ID token (nonce)': [{ nonce: 'n-0S6_WzA2Mj' }, /ID token/],
   'an ID token (at_hash)': [{ at_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' }, /ID token/],
   'an ID token (c_hash)': [{ c_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' }, /ID token/],
+  'an ID token (s_hash)': [{ s_hash: 'MTIzNDU2Nzg5MDEyMzQ1Ng' }, /ID token/],
   "Keycloak's ID token": [{ typ: 'ID' }, /typ claim/],
   "Keycloak's refresh token": [{ typ: 'Refresh' }, /typ claim/],
   "Keycloak's offline token": [{ typ: 'Offline' }, /typ claim/],

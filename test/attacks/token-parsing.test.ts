@@ -120,6 +120,7 @@ describe('what only looks like it is accepted', () => {
     'the token as it is': good,
     'blanks between the members': createRawToken(rsa, header, JSON.stringify(parts().claims, null, 2)),
     'a colon and quotes in a text': withClaim('"note":"\\"scope\\": \\\\"'),
+    'a quote and a colon within a text': withClaim('"note":"x\\":1"'),
     'a text that looks like a member': withClaim('"notes":["scope",":"]'),
     'one name in two objects': withClaim('"a":{"scope":"x"},"b":{"scope":"y"}'),
     'a member called __proto__': withClaim('"__proto__":{"scope":"admin"}'),

@@ -67,6 +67,15 @@ describe('keys are there before they are needed', () => {
     expect((await keys.find(wantsOne))[0]).toBe((await keys.find(wantsOne))[0])
   })
 
+  test('they are renewed at the next token, should the timer have slept with the machine', async () => {
+    const sleepy = { now: clock.now, setTimeout: () => () => {} }
+    keys = createKeySet(server.server, keySetOptions.parse({}), { clock: sleepy })
+    await find(wantsOne)
+    await clock.advance(600_000)
+    expect(await find(wantsOne)).toBe(1)
+    await requests(2)
+  })
+
   test('a key that is withdrawn is gone with the next renewal', async () => {
     expect(await find(wantsOne)).toBe(1)
     server.publish(two.jwk)
@@ -124,9 +133,10 @@ describe('an unknown key id', () => {
 
 describe('in an outage', () => {
   test('the last keys are used, up to `keep`, and then it cannot be decided', async () => {
+    keys = createKeySet(server.server, keySetOptions.parse({ keep: '20m' }), { clock })
     expect(await find(wantsOne)).toBe(1)
     broken()
-    await clock.advance(86_399_000)
+    await clock.advance(1_199_000)
     expect(await find(wantsOne)).toBe(1)
     await clock.advance(1_000)
     expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, expect.any(Number)])
@@ -235,6 +245,29 @@ describe('which key it is', () => {
   test('of many that fit, a few are tried', async () => {
     server.publish(...Array.from({ length: 50 }, () => one.jwk))
     expect(await find({ alg: 'ES256', kid: undefined })).toBe(8)
+  })
+})
+
+describe('keys that can be of no use take no place', () => {
+  test('keys of another kind or curve', async () => {
+    const okp = Array.from({ length: 8 }, () => ({ ...createSigningKey('EdDSA').jwk, alg: undefined }))
+    const p384 = Array.from({ length: 8 }, () => ({ ...createSigningKey('ES384').jwk, alg: undefined }))
+    server.publish(...okp, ...p384, one.jwk, createSigningKey('RS256').jwk)
+    expect(await find({ alg: 'ES256', kid: undefined })).toBe(1)
+    expect(await find({ alg: 'RS256', kid: undefined })).toBe(1)
+  })
+
+  test('a key whose id is no text, even for a token that names none', async () => {
+    server.publish({ ...two.jwk, kid: 7 }, one.jwk)
+    expect(await find({ alg: 'ES256', kid: undefined })).toBe(1)
+  })
+
+  test('RSA keys that would cost seconds for each token', async () => {
+    const { jwk } = createSigningKey('RS256')
+    const modulus = Buffer.alloc(2049, 0xff).toString('base64url')
+    const exponent = Buffer.alloc(9, 0xff).toString('base64url')
+    server.publish({ ...jwk, n: modulus }, { ...jwk, e: exponent }, jwk)
+    expect(await find({ alg: 'RS256', kid: undefined })).toBe(1)
   })
 })
 
