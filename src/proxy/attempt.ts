@@ -77,9 +77,6 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
       socket.destroy()
       fail(new GatewayError('upstream_invalid_response', { reason: 'an uninvited 101' }))
     })
-    outgoing.on('information', ({ statusCode }) => {
-      if (statusCode === 101) fail(new GatewayError('upstream_invalid_response', { reason: 'an uninvited 101' }))
-    })
     outgoing.on('finish', () => {
       if (!answer && !over) watch.expect(upstream.timeouts.response, () => timeOut('no answer'))
     })

@@ -63,7 +63,7 @@ export function createForwarder({ clock = systemClock }: { readonly clock?: Cloc
     let result = await runAttempt(exchange, false)
     if ('error' in result && result.staleConnection && isRepeatable(exchange)) result = await runAttempt(exchange, true)
     if ('error' in result && response.headersSent) response.destroy()
-    if ('error' in result) throw exchange.sendContinue ? closing(result.error) : result.error
+    if ('error' in result) throw result.error
     dropRest(exchange, clock)
     return result
   }
@@ -87,19 +87,6 @@ function requireForwardable({ request, response, framing, bodyLimit }: ForwardRe
 /** A request that may be sent twice without doing its work twice. @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 */
 function isRepeatable({ request, framing, response }: ForwardRequest): boolean {
   return ['GET', 'HEAD', 'OPTIONS'].includes(request.method ?? '') && !hasBody(framing) && !response.destroyed
-}
-
-/**
- * A caller that waited for `100 Continue` and gets an error may leave the body out and send its next request, which would
- * be read as that body: the connection ends here.
- */
-function closing(error: GatewayError): GatewayError {
-  const { cause } = error
-  return new GatewayError(error.code, {
-    ...error.options,
-    ...(cause === undefined ? {} : { cause }),
-    closeConnection: true,
-  })
 }
 
 /** How long the rest of a body may take that the upstream did not wait for. */

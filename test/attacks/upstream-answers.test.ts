@@ -63,6 +63,12 @@ describe('what once ended the process is passed on without its sting:', () => {
   })
 })
 
+test('a reason that no answer can carry is left out', async () => {
+  const upstream = await keep(startRawUpstream('HTTP/1.1 200 a\x01b\r\ncontent-length: 2\r\n\r\nok'))
+  const proxy = await proxyTo(upstream.url)
+  expect(await ask(proxy.port, get)).toMatchObject({ status: 200, reason: '', body: 'ok' })
+})
+
 describe('half an answer is not made a whole one:', () => {
   test.each([
     ['with a length', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'],

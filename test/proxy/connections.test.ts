@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
+import { createUpstreamAgent } from '../../src/proxy/upstream-agent.ts'
 import { listen } from '../harness/listen.ts'
 import { ask, parseAnswers, sendRaw } from '../harness/raw-client.ts'
 import { startRawUpstream, startUpstream } from '../harness/upstream.ts'
@@ -29,6 +30,21 @@ test.each(['GET', 'HEAD', 'OPTIONS'])(
     expect(upstream.connections).toHaveLength(2)
   },
 )
+
+test('it is sent once more on a new connection, for the other idle ones may be closed as well', async () => {
+  const waiting: Socket[] = []
+  const upstream = await keep(
+    startRawUpstream((socket, received, connection) => {
+      if (received.split('HTTP/1.1').length > 2) socket.destroy()
+      else if (connection >= 3) socket.write(ok)
+      else if (waiting.push(socket) === 3) for (const each of waiting) each.write(ok)
+    }),
+  )
+  const proxy = await proxyTo(upstream.url)
+  await Promise.all([1, 2, 3].map(() => ask(proxy.port, request('GET'))))
+  expect((await ask(proxy.port, request('GET'))).status).toBe(200)
+  expect(upstream.connections).toHaveLength(4)
+})
 
 test.each([
   ['POST', '\r\n'],
@@ -124,4 +140,11 @@ test('an upstream that is closed finishes what is in flight, and keeps no connec
   await until(
     () => Object.keys(proxy.upstream.agent.sockets).length + Object.keys(proxy.upstream.agent.freeSockets).length === 0,
   )
+})
+
+test('a connection that is still being made is not kept for the next request', () => {
+  const { agent } = createUpstreamAgent({ encrypted: false, keepAlive: true, serverName: '' })
+  const socket = connect(1, '127.0.0.1').on('error', () => {})
+  expect(agent.keepSocketAlive(socket)).toBe(false)
+  socket.destroy()
 })

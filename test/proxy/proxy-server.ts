@@ -66,6 +66,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       results.push(result)
     } catch (thrown) {
       const error = toGatewayError(thrown)
+      if (response.headersSent && !response.destroyed) throw new Error('half an answer was left open')
       results.push(error)
       answerError(request, response, error, { realm: 'test', requestId: randomUUID() })
     }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { createTestClock } from '../harness/clock.ts'
@@ -138,4 +139,39 @@ test('a caller that goes away before the upstream is connected leaves nothing be
   await until(
     () => Object.keys(proxy.upstream.agent.sockets).length + Object.keys(proxy.upstream.agent.freeSockets).length === 0,
   )
+})
+
+test('an answer leaves no timer behind', async () => {
+  const upstream = await keep(startUpstream())
+  const clock = createTestClock()
+  const proxy = await proxyTo({ url: upstream.url, timeouts }, { clock })
+  await sendRaw(proxy.port, 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nok')
+  await until(() => proxy.results.length === 1)
+  expect(clock.pendingTimers()).toBe(0)
+})
+
+test('a caller may be silent in its body while the answer is coming', async () => {
+  const answers: ServerResponse[] = []
+  const upstream = await keep(startUpstream((_, response) => void answers.push(response)))
+  const clock = createTestClock()
+  const proxy = await proxyTo({ url: upstream.url, timeouts }, { clock, forward: { bodyIdle: 10_000 } })
+  let received = ''
+  const socket = connect(proxy.port, '127.0.0.1')
+  socket.on('data', (piece: Buffer) => {
+    received += piece
+  })
+  socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n')
+  await until(() => answers.length === 1)
+  answers[0]?.write('one')
+  await until(() => received.includes('one'))
+  socket.write('part')
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await clock.advance(59_000)
+  answers[0]?.write('two')
+  await until(() => received.includes('two'))
+  await clock.advance(59_000)
+  expect(proxy.results).toEqual([])
+  await clock.advance(1000)
+  expect(proxy.results).toMatchObject([{ code: 'upstream_timeout' }])
+  socket.destroy()
 })
