@@ -18,10 +18,12 @@ const anyToken = z
   })
   .meta({ type: 'string', enum: ['any_token'] })
 
-/** A rule over the map, told beside every other fault in it. */
-const rule = {
+/** A rule over the keys of a map, told where there is no other fault in it. */
+const rule = { params: { rule: true } }
+/** The same, told beside every other fault. */
+const ruleBeside = {
+  ...rule,
   when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
-  params: { rule: true },
 }
 
 const claimName = z
@@ -47,7 +49,7 @@ const conditions = z
     message: `is empty, which never means "anybody": it must be ${expected}`,
   })
   .refine((given) => !(given.scopes !== undefined && given.any_scope !== undefined), {
-    ...rule,
+    ...ruleBeside,
     path: ['any_scope'],
     message: 'stands beside scopes; keep scopes (all of them) or any_scope (at least one)',
   })

@@ -129,6 +129,14 @@ describe('a requirement that says nothing, or two things, is refused', () => {
     })
   }
 
+  test('a misspelt key is told, and not that there are none', () => {
+    for (const written of [{ scope: ['a'] }, { claims: { 'a..b': 'c' } }]) {
+      const told = JSON.stringify(requireOptions.safeParse(written).error?.issues)
+      expect(told).toMatch(/unrecognized_keys|is no claim path/)
+      expect(told).not.toContain('is empty')
+    }
+  })
+
   test('a rule over two keys is told beside a fault in another', () => {
     const parsed = requireOptions.safeParse({ scopes: ['a'], any_scope: ['b'], claims: {} })
     const told = JSON.stringify(parsed.error?.issues)

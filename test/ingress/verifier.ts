@@ -50,7 +50,7 @@ export async function startVerifier(...servers: readonly TestServer[]): Promise<
   }
 }
 
-export function readOptions(options: Members): z.output<typeof accessTokenOptions> {
+function readOptions(options: Members): z.output<typeof accessTokenOptions> {
   return accessTokenOptions.parse({ audience, ...options })
 }
 
