@@ -7,12 +7,15 @@ import type { Stage } from './stage.ts'
 /** Misspells a key of the demo's configuration, and lets `scopegate check` look at it. */
 export function showFault(stage: Stage, printer: Printer, check: (holds: boolean, sentence: string) => void): void {
   const file = join(stage.folder, 'misspelt.yaml')
-  const text = readFileSync(stage.configFile, 'utf8').replace('require:', 'requires:')
-  const line = text.slice(0, text.indexOf('requires:')).split('\n').length
+  const text = readFileSync(stage.configFile, 'utf8').replace('methods:', 'method:')
+  const line = text.slice(0, text.indexOf('method:')).split('\n').length
   printer.say('In a copy of the configuration, a key is misspelt.')
   printer.command(checkCommand(file))
   const { exitCode, printed } = checkYaml(file, text)
   printer.answer(printed.split('\n'))
   check(exitCode === 1, 'exit code 1: nothing would be served')
-  check(printed.includes(`:${line}:`) && printed.includes('requires'), `the fault is named, with its line, ${line}`)
+  check(
+    printed.includes(`:${line}:`) && printed.includes('did you mean "methods"?'),
+    `the fault is named, with its line, ${line}`,
+  )
 }

@@ -14,7 +14,7 @@ export interface Printer {
 type Style = Parameters<typeof styleText>[0]
 
 /** A printer to a stream; colours only if it is a terminal, and NO_COLOR is not set. */
-export function createPrinter(stream: NodeJS.WriteStream): Printer {
+export function createPrinter(stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>): Printer {
   const colours = stream.isTTY === true && !process.env.NO_COLOR
   const paint = (style: Style, text: string) => (colours ? styleText(style, text, { validateStream: false }) : text)
   const line = (text: string) => void stream.write(`${text}\n`)

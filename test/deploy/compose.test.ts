@@ -1,11 +1,20 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { loadConfig } from '../../src/index.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const realm = JSON.parse(read('deploy/keycloak/sivalabs-realm.json'))
 const gateway = parse(read('deploy/compose/scopegate.yaml'))
 const { services } = parse(read('docker-compose.yml'))
+
+test("the gateway's configuration has neither faults nor warnings", () => {
+  const file = fileURLToPath(new URL('../../deploy/compose/scopegate.yaml', import.meta.url))
+  const config = loadConfig(file, services.scopegate.environment)
+  expect(config.warnings).toEqual([])
+  expect(config.routes).toHaveLength(4)
+})
 
 test('every port is published on loopback alone', () => {
   const ports = Object.values<{ ports?: string[] }>(services).flatMap((service) => service.ports ?? [])
