@@ -18,12 +18,17 @@ const anyToken = z
   })
   .meta({ type: 'string', enum: ['any_token'] })
 
-/** A rule over the keys of a map, told where there is no other fault in it. */
-const rule = { params: { rule: true } }
-/** The same, told beside every other fault. */
-const ruleBeside = {
-  ...rule,
-  when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
+const isMap = (value: unknown) => typeof value === 'object' && value !== null
+const params = { rule: true }
+
+/** A rule over the keys of a map, told beside every other fault in it. */
+const rule = { params, when: ({ value }: { readonly value: unknown }) => isMap(value) }
+
+/** One that has nothing to say where there is any other fault: a map with a misspelt key is not empty. */
+const lastRule = {
+  params,
+  when: ({ value, issues }: { readonly value: unknown; readonly issues: readonly unknown[] }) =>
+    isMap(value) && issues.length === 0,
 }
 
 const claimName = z
@@ -37,7 +42,7 @@ const conditions = z
     claims: z
       .record(claimName, oneOrMore(text()))
       .refine((claims) => Object.keys(claims).length > 0, {
-        ...rule,
+        ...lastRule,
         message: 'is empty: name at least one claim, or remove the key',
       })
       .optional()
@@ -45,11 +50,11 @@ const conditions = z
     issuers: listOf(text()).optional().describe('names of authorization servers; default is every trusted one'),
   })
   .refine((given) => Object.keys(given).length > 0, {
-    ...rule,
+    ...lastRule,
     message: `is empty, which never means "anybody": it must be ${expected}`,
   })
   .refine((given) => !(given.scopes !== undefined && given.any_scope !== undefined), {
-    ...ruleBeside,
+    ...rule,
     path: ['any_scope'],
     message: 'stands beside scopes; keep scopes (all of them) or any_scope (at least one)',
   })
