@@ -26,12 +26,12 @@ function defineScalar<Value>(jsonSchema: Record<string, unknown>, read: (input: 
     .transform((input, context): Value => {
       const reading =
         input === undefined
-          ? { fault: 'is missing' }
+          ? { fault: 'is missing, and must be given' }
           : input === null
             ? { fault: 'is empty: give it a value, or remove the key' }
             : read(input)
       if ('value' in reading) return reading.value
-      const unquoted = jsonSchema['type'] === 'string' && ['number', 'bigint', 'boolean'].includes(typeof input)
+      const unquoted = read === (readText as unknown) && ['number', 'bigint', 'boolean'].includes(typeof input)
       const params: ScalarIssue = unquoted ? { unquoted } : {}
       context.addIssue({ code: 'custom', message: reading.fault, params: { ...params } })
       return z.NEVER
@@ -63,7 +63,9 @@ export function parsedText<Value>(
 ) {
   return defineScalar<Value>({ type: 'string', ...jsonSchema }, (input) => {
     const reading = readText(input)
-    if ('fault' in reading) return reading
+    if ('fault' in reading) {
+      return typeof input === 'string' || input instanceof Substituted ? reading : { fault: `is ${kindOf(input)}, and must be ${expected}` }
+    }
     const value = parse(reading.value)
     return value === undefined ? { fault: `is "${reading.value}", and must be ${expected}` } : { value }
   })

@@ -1,42 +1,68 @@
 import type { z } from 'zod'
 import type { ScalarIssue } from '../base/scalars.ts'
-import type { Fault } from './config-error.ts'
-import { knownKeys, suggest } from './suggest.ts'
-import type { YamlDocument } from './yaml-document.ts'
+import { Substituted } from '../base/substituted.ts'
+import { type Fault, formatPath } from './config-error.ts'
+import { closest, knownKeys, suggest } from './suggest.ts'
+import type { Path, YamlDocument } from './yaml-document.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** Turns what the schema found into faults with their places. */
-export function issueFaults(issues: readonly Issue[], document: YamlDocument, jsonSchema: unknown): Fault[] {
-  return issues.flatMap((issue) => faultsOf(issue, issue.path, document, jsonSchema))
+/** A fault, and what of it makes another one needless to tell. */
+interface Told {
+  readonly fault: Fault
+  readonly at: Path
+  /** For an unknown key: the one that was meant. */
+  readonly meant?: string
+  readonly unknown?: true
 }
 
-function faultsOf(issue: Issue, path: readonly PropertyKey[], document: YamlDocument, jsonSchema: unknown): Fault[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const message = `is not a known key${suggest(key, knownKeys(jsonSchema, path))}`
-      return document.fault([...path, key], message, 'key')
-    })
+/** Turns what the schema found into faults with their places. What only follows from a misspelt key is left out. */
+export function issueFaults(issues: readonly Issue[], document: YamlDocument, jsonSchema: unknown): Fault[] {
+  const told = issues.flatMap((issue) => tell(issue, issue.path, { document, jsonSchema }))
+  const needless = new Set<string>()
+  for (const { at, meant, unknown } of told) {
+    if (!unknown) continue
+    needless.add(formatPath(at.slice(0, -1)))
+    if (meant !== undefined) needless.add(formatPath([...at.slice(0, -1), meant]))
   }
-  if (issue.code === 'invalid_union') return unionFaults(issue, path, document, jsonSchema)
-  if (issue.code === 'invalid_key') return [document.fault(path, issue.issues[0]?.message ?? issue.message, 'key')]
-  if (issue.code === 'invalid_type') return [document.fault(path, typeMessage(issue))]
+  return told.filter(({ at, unknown }) => unknown || !needless.has(formatPath(at))).map(({ fault }) => fault)
+}
+
+interface Context {
+  readonly document: YamlDocument
+  readonly jsonSchema: unknown
+}
+
+function tell(issue: Issue, path: Path, context: Context): Told[] {
+  const { document } = context
+  const at = (message: string): Told[] => [{ fault: document.fault(path, message), at: path }]
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => tellUnknown([...path, key], key, context))
+  if (issue.code === 'invalid_union') return tellUnion(issue, path, context)
+  if (issue.code === 'invalid_key') return [{ fault: document.fault(path, issue.issues[0]?.message ?? issue.message, 'key'), at: path }]
+  if (issue.code === 'invalid_type') return at(typeMessage(issue))
   const unquoted = issue.code === 'custom' && (issue.params as ScalarIssue | undefined)?.unquoted
   const source = unquoted ? document.source(path) : undefined
-  const remedy = source === undefined ? '' : `; write "${source}" in quotes`
-  return [document.fault(path, `${issue.message}${remedy}`)]
+  return at(source === undefined ? issue.message : `${issue.message}; write "${source}" in quotes`)
+}
+
+function tellUnknown(at: Path, key: string, { document, jsonSchema }: Context): Told {
+  const known = knownKeys(jsonSchema, at.slice(0, -1))
+  const meant = closest(key, known)
+  return { fault: document.fault(at, `is not a known key${suggest(key, known)}`, 'key'), at, unknown: true, ...(meant !== undefined && { meant }) }
 }
 
 /** Of several forms that a value may have, the one that was meant is the one whose kind it is. */
-function unionFaults(issue: Extract<Issue, { code: 'invalid_union' }>, path: readonly PropertyKey[], document: YamlDocument, jsonSchema: unknown): Fault[] {
+function tellUnion(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path, context: Context): Told[] {
   if ('discriminator' in issue && issue.discriminator !== undefined) {
     const known = ((issue as { options?: readonly unknown[] }).options ?? []).filter((option) => typeof option === 'string')
-    const written = document.source(path) ?? ''
-    return [document.fault(path, `is "${written}", and must be one of ${known.join(', ')}${suggest(written, known)}`)]
+    const written = context.document.source(path) ?? ''
+    const message = `is "${written}", and must be one of ${known.join(', ')}${suggest(written, known)}`
+    return [{ fault: context.document.fault(path, message), at: path }]
   }
-  const meant = issue.errors.find((form) => form.length > 0 && !form.some((inner) => inner.path.length === 0 && inner.code !== 'unrecognized_keys' && !isRule(inner)))
-  const chosen = meant ?? issue.errors.at(-1) ?? []
-  return chosen.flatMap((inner) => faultsOf(inner, [...path, ...inner.path], document, jsonSchema))
+  const concernsKind = (inner: Issue) => inner.path.length === 0 && inner.code !== 'unrecognized_keys' && !isRule(inner)
+  const isText = issue.input instanceof Substituted
+  const meant = issue.errors.find((form) => form.length > 0 && form.some(concernsKind) === isText)
+  return (meant ?? issue.errors.at(-1) ?? []).flatMap((inner) => tell(inner, [...path, ...inner.path], context))
 }
 
 /** A rule over the keys of a map, which shows that the value is a map. */

@@ -41,13 +41,13 @@ export function parseConfig(text: string, options: { readonly file: string; read
   const { file, env = process.env } = options
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
-  const faults: Fault[] = [...document.faults]
+  const faults: Fault[] = []
   const values = substituteAll(withoutAnchors(document.values), [], { env, folder: dirname(resolve(file)) }, (path, message) => faults.push(document.fault(path, message)))
   const parsed = configOptions.safeParse(values, { reportInput: true })
   if (!parsed.success) faults.push(...issueFaults(parsed.error.issues, document, configJsonSchema()))
   const findings = [...referenceFindings(values), ...semanticFindings(values)]
   faults.push(...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)))
-  if (!parsed.success || faults.length > 0) throw new ConfigError(file, sorted(faults))
+  if (!parsed.success || document.faults.length > 0 || faults.length > 0) throw new ConfigError(file, sorted([...document.faults, ...faults]))
   const warnings = [
     ...findings.map((finding) => document.fault(finding.path, finding.message)),
     ...plainSecrets(parsed.data, [], document),
@@ -61,14 +61,16 @@ function withoutAnchors(values: unknown): unknown {
   return Object.fromEntries(Object.entries(values).filter(([key]) => !key.startsWith('x-')))
 }
 
+/** In the order of the file. Where YAML itself is at fault, what follows from it is left out. */
 function sorted(faults: readonly Fault[]): Fault[] {
-  const seen = new Set<string>()
-  return [...faults]
+  const ofYaml = new Set(faults.filter((fault) => fault.path === '').map(placeOf))
+  return [...new Map(faults.map((fault) => [`${placeOf(fault)} ${fault.message}`, fault])).values()]
+    .filter((fault) => fault.path === '' || !ofYaml.has(placeOf(fault)))
     .sort((one, other) => one.line - other.line || one.column - other.column)
-    .filter((fault) => {
-      const key = `${fault.line}:${fault.column}:${fault.message}`
-      return seen.has(key) ? false : seen.add(key)
-    })
+}
+
+function placeOf({ line, column }: Fault): string {
+  return `${line}:${column}`
 }
 
 /** Works on parsed values, never on text: what a variable holds cannot add a key. */

@@ -30,11 +30,7 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
   return findings
 }
 
-/** Each listener has a table of its own. */
 function patternFindings(routes: readonly { readonly index: number; readonly route: RouteOptions }[]): Finding[] {
-  const byListener = Map.groupBy(routes, ({ route }) => route.listener ?? '')
-  return [...byListener.values()].flatMap((group) => {
-    const patterns = group.map(({ index, route }) => ({ ...route, label: `routes[${index}]`, admission: admissionOf(route) }))
-    return routeFaults(patterns).map((fault) => ({ path: ['routes', group[fault.index]?.index ?? 0, fault.key], message: fault.message }))
-  })
+  const patterns = routes.map(({ index, route }) => ({ ...route, listener: route.listener ?? '', label: `routes[${index}]`, admission: admissionOf(route) }))
+  return routeFaults(patterns).map(({ index, key, message }) => ({ path: ['routes', routes[index]?.index ?? 0, key], message }))
 }

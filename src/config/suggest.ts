@@ -1,8 +1,13 @@
 import { closestMatch } from 'leven'
 
-/** ` ; did you mean "x"?`, or what there is to choose from, or nothing. */
+/** The known word that was probably meant. */
+export function closest(word: string, known: readonly string[]): string | undefined {
+  return closestMatch(word.toLowerCase(), known, { maxDistance: Math.max(2, Math.floor(word.length / 3)) })
+}
+
+/** `; did you mean "x"?`, or what there is to choose from, or nothing. */
 export function suggest(word: string, known: readonly string[]): string {
-  const match = closestMatch(word.toLowerCase(), known, { maxDistance: Math.max(2, Math.floor(word.length / 3)) })
+  const match = closest(word, known)
   if (match !== undefined) return `; did you mean "${match}"?`
   return known.length > 0 && known.length <= 12 ? `; there is ${known.join(', ')}` : ''
 }

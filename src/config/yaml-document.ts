@@ -29,6 +29,8 @@ export function readYaml(text: string): YamlDocument {
   for (const error of document.errors) {
     const { line, column } = place(error.pos[0])
     if (error.code !== 'DUPLICATE_KEY') usable = false
+    // One slip makes several errors in the rest of its line.
+    if (faults.some((fault) => fault.line === line)) continue
     faults.push({ line, column, path: '', message: syntaxMessage(error.code, error.message, lines[line - 1] ?? '') })
   }
   const fault = (path: Path, message: string, at: 'key' | 'value' = 'value'): Fault => ({

@@ -29,8 +29,9 @@ export function routeFaults(routes: readonly RoutePattern[]): RouteFault[] {
   const placed = routes.map((route, index) => ({ route, index, parsed: parseRoute(route) }))
   const listeners = [...Map.groupBy(placed, ({ route }) => route.listener).values()]
   return listeners.flatMap((group) => {
-    const repeated = repetitions(group)
-    return [...repeated, ...caseConflicts(group), ...(repeated.length > 0 ? [] : unreachable(group))]
+    const clashes = [...repetitions(group), ...caseConflicts(group)]
+    // Whether a pattern can be reached is worth telling once no other one is in its way.
+    return clashes.length > 0 ? clashes : unreachable(group)
   })
 }
 
@@ -92,7 +93,8 @@ function unreachable(group: readonly Placed[]): RouteFault[] {
     )
     const reason = reasons.find((found) => found !== undefined)
     if (reason === undefined || reasons.includes(undefined)) return []
-    const remedy = doubts.filter((doubt) => reason.includes(doubt)).join(', ')
+    const remedy =
+      reason.code === 'ambiguous_target' ? doubts.filter((doubt) => reason.message.includes(doubt)).join(', ') : ''
     const hint =
       remedy === ''
         ? ''
@@ -101,7 +103,7 @@ function unreachable(group: readonly Placed[]): RouteFault[] {
       {
         index: placed.index,
         key: 'path',
-        message: `is never reached: a request for ${sample} is refused, because ${reason}${hint}`,
+        message: `is never reached: a request for ${sample} is refused, because ${reason.message}${hint}`,
       },
     ]
   })
@@ -117,13 +119,13 @@ function refusal({
   sample: string
   method: string
   host: string
-}): string | undefined {
+}): GatewayError | undefined {
   try {
     const target = readRequestTarget(sample, { targetLength: Number.POSITIVE_INFINITY })
     table.match({ host, target, methods: [method] })
   } catch (error) {
-    if (error instanceof GatewayError && error.status === 400) return error.message
     if (!(error instanceof GatewayError)) throw error
+    if (error.status === 400) return error
   }
   return undefined
 }

@@ -96,7 +96,7 @@ const refusals: Record<string, [bytes: string, expected: Expected]> = {
   'two Host headers': ['GET /public HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', { status: 400, code: 'duplicate_header' }],
   'two Authorization headers': [get('/any', 'Authorization: Bearer a', 'Authorization: Bearer b'), { status: 400, code: 'duplicate_header' }],
   'no Host': ['GET /public HTTP/1.1\r\n\r\n', { status: 400, code: 'invalid_host' }],
-  'no HTTP at all': ['hello\r\n\r\n', { status: 400, code: 'malformed_request' }],
+  'no HTTP at all': ['GET /public\tHTCPCP/1.0\r\n\r\n', { status: 400, code: 'malformed_request' }],
   'a target that is too long': [get(`/public?${'a'.repeat(2000)}`), { status: 414, code: 'target_too_long' }],
   'headers that are too large': [get('/public', `X-Large: ${'a'.repeat(6000)}`), { status: 431, code: 'headers_too_large' }],
   'too many headers': [get('/public', ...Array.from({ length: 31 }, (_, index) => `X-${index}: a`)), { status: 431, code: 'headers_too_large' }],
@@ -104,7 +104,6 @@ const refusals: Record<string, [bytes: string, expected: Expected]> = {
   'a method that HTTP does not know': ['BREW /public HTTP/1.1\r\nHost: a\r\n\r\n', { status: 501, code: 'method_not_implemented' }],
   'an upgrade': [get('/public', 'Connection: Upgrade', 'Upgrade: websocket'), { status: 501, code: 'upgrade_not_supported' }],
   'a body that is too large': ['POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n', { status: 413, code: 'body_too_large' }],
-  'a body that does not come': ['POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc', { status: 408, code: 'request_timeout' }],
   'no token': [get('/any'), { status: 401, code: 'token_required', challenge: bare }],
   'another scheme': [get('/any', 'Authorization: Basic YTpi'), { status: 401, code: 'token_required', challenge: bare }],
   'a token in the query alone': [get('/any?access_token=abc'), { status: 401, code: 'token_required', challenge: bare }],
@@ -132,6 +131,12 @@ describe('what the gateway refuses, and how it says so', () => {
     const answer = await sendRaw(gateway.port, 'GET /public HTTP/1.1\r\nHost: a\r\n')
     expect(answer).toMatch(/^HTTP\/1\.1 408 /)
     expect(answer).toContain('"code":"request_timeout"')
+  })
+
+  it('a body that comes too slowly: 408, and what the upstream got is no whole request', async () => {
+    const answer = await ask(gateway.port, 'POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc')
+    expect([answer.status, answer.headers['connection'], JSON.parse(answer.body).code]).toEqual([408, 'close', 'request_timeout'])
+    expect(upstream.requests.at(-1)?.complete()).toBe(false)
   })
 
   it('a request that has passed here before: 508', async () => {

@@ -53,7 +53,7 @@ describe('the path of a route', () => {
   })
 
   it('must be given', () => {
-    expect(faults({})).toEqual(['path is missing'])
+    expect(faults({})).toEqual(['path is missing, and must be given'])
     expect(faults({ path: 7 })).toEqual(['path must be text, and is a number'])
   })
 })
