@@ -4,7 +4,7 @@ import proxyAddr from 'proxy-addr'
 import { type Networks, plainAddress } from '../base/network.ts'
 
 /** Stands for a caller whose address cannot be told: no network includes it. */
-export const unknownAddress = 'unknown'
+const unknownAddress = 'unknown'
 
 /**
  * The address of who called: the nearest one that is no trusted proxy, by `X-Forwarded-For` as far as trusted proxies

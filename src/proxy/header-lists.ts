@@ -4,7 +4,7 @@
  */
 
 /** Ends in a dash: every name that begins so. */
-export function createNameSet(names: readonly string[]): (folded: string) => boolean {
+function createNameSet(names: readonly string[]): (folded: string) => boolean {
   const exact = new Set(names.filter((name) => !name.endsWith('-')))
   const prefixes = names.filter((name) => name.endsWith('-'))
   return (folded) => exact.has(folded) || prefixes.some((prefix) => folded.startsWith(prefix))
