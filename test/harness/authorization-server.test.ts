@@ -1,6 +1,12 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { type AuthorizationServer, answerWith, startAuthorizationServer } from './authorization-server.ts'
+import {
+  type AuthorizationServer,
+  answerBroken,
+  answerNever,
+  answerWith,
+  startAuthorizationServer,
+} from './authorization-server.ts'
 import { createSecret } from './secrets.ts'
 
 let server: AuthorizationServer
@@ -48,6 +54,14 @@ test('requests are recorded with their bodies, and can be answered by the test',
   expect(server.requestsTo('token').at(-1)?.body().toString()).toBe('grant_type=client_credentials&scope=customer.read')
   server.answer('token', answerWith(503, '<h1>busy</h1>'))
   expect((await fetch(server.tokenEndpoint, { method: 'POST' })).status).toBe(503)
+})
+
+test('it can break the connection, and it can keep silent', async () => {
+  server.answer('token', answerBroken)
+  await expect(fetch(server.tokenEndpoint, { method: 'POST' })).rejects.toThrow('fetch failed')
+  server.answer('token', answerNever)
+  const request = fetch(server.tokenEndpoint, { method: 'POST', signal: AbortSignal.timeout(50) })
+  await expect(request).rejects.toThrow('aborted due to timeout')
 })
 
 test('it can go away and come back on the same port', async () => {

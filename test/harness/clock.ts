@@ -49,6 +49,6 @@ interface Timer {
 }
 
 /** Lets everything run that waits for nothing but promises and the next turns of the event loop. */
-export async function settle(turns = 5): Promise<void> {
+async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -35,7 +35,7 @@ export async function startUpstream(handler: UpstreamHandler = answerWhatWasSeen
 }
 
 /** The default handler: reads the whole body and answers method, url, rawHeaders and body. */
-export function answerWhatWasSeen(request: IncomingMessage, response: ServerResponse, seen: SeenRequest): void {
+function answerWhatWasSeen(request: IncomingMessage, response: ServerResponse, seen: SeenRequest): void {
   request.resume()
   request.on('end', () => {
     const { method, url, rawHeaders } = seen
