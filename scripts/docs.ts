@@ -25,12 +25,19 @@ function replacePart(text: string, name: string, part: string): string {
 }
 
 function codesTable(): string {
-  const rows = Object.entries(errorCodes).map(([code, [status, sentence]]) => `| ${status} | \`${code}\` | ${sentence} |`)
+  const rows = Object.entries(errorCodes).map(
+    ([code, [status, sentence]]) => `| ${status} | \`${code}\` | ${sentence} |`,
+  )
   return ['| status | `code` | what it means |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
 function methodsTable(): string {
-  const rows = clientAuthMethods.map((method) => `| \`${method.name}\` | ${Object.keys(method.options).map((key) => `\`${key}\``).join(', ')} | ${method.summary} |`)
+  const rows = clientAuthMethods.map(
+    (method) =>
+      `| \`${method.name}\` | ${Object.keys(method.options)
+        .map((key) => `\`${key}\``)
+        .join(', ')} | ${method.summary} |`,
+  )
   return ['| `token_endpoint_auth_method` | its keys | what it does |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
@@ -70,7 +77,8 @@ function rowsOf(schema: Schema, prefix: string): Row[] {
     const optional = !(schema.required ?? []).includes(name)
     return [{ key, kind: kindOf(inner), about: aboutOf(inner, optional) }, ...rowsOf(inner, key)]
   })
-  const named = typeof schema.additionalProperties === 'object' ? rowsOf(schema.additionalProperties, `${prefix}.NAME`) : []
+  const named =
+    typeof schema.additionalProperties === 'object' ? rowsOf(schema.additionalProperties, `${prefix}.NAME`) : []
   const items = schema.items ? rowsOf(schema.items, `${prefix}[]`) : []
   const forms = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((form) => rowsOf(form, prefix))
   return [...own, ...named, ...items, ...forms]
@@ -91,7 +99,8 @@ function isSubstitution(schema: Schema & { pattern?: string }): boolean {
 }
 
 function aboutOf(schema: Schema, optional: boolean): string {
-  const fallback = schema.default === undefined || typeof schema.default === 'object' ? '' : `default \`${schema.default}\``
+  const fallback =
+    schema.default === undefined || typeof schema.default === 'object' ? '' : `default \`${schema.default}\``
   const needed = optional || fallback !== '' ? '' : 'must be given'
   return [schema.description, fallback, needed].filter((part) => part).join('; ')
 }

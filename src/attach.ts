@@ -53,7 +53,9 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
   server.on('checkContinue', again)
   // An expectation that is none: the reading of the request answers 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-  server.on('connect', (_request, socket) => refuse(socket as Socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true })))
+  server.on('connect', (_request, socket) =>
+    refuse(socket as Socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true })),
+  )
   const latest = new WeakMap<Socket, ServerResponse>()
   server.prependListener('request', (request, response) => latest.set(request.socket, response))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -65,7 +67,8 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
   server.on('connection', (socket) => {
     connections++
     socket.once('close', () => connections--)
-    if (connections > options.limits.connections) refuse(socket, new GatewayError('too_many_connections', { retryAfterSeconds: 1, closeConnection: true }))
+    if (connections > options.limits.connections)
+      refuse(socket, new GatewayError('too_many_connections', { retryAfterSeconds: 1, closeConnection: true }))
   })
 }
 

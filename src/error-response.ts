@@ -23,7 +23,12 @@ const lingerMilliseconds = 1000
  * the connection is closed instead.
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
-export function answerError(request: IncomingMessage, response: ServerResponse, error: GatewayError, context: ErrorContext): void {
+export function answerError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: GatewayError,
+  context: ErrorContext,
+): void {
   if (response.headersSent || error.code === 'caller_gone') {
     response.destroy()
     return
@@ -69,7 +74,9 @@ export function writeErrorToSocket(socket: Socket, error: GatewayError, context:
     return
   }
   const body = problem(error, context)
-  const head = [...problemHeaders(error, body, context), ['connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = [...problemHeaders(error, body, context), ['connection', 'close']].map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
   socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${head.join('')}\r\n${body}`)
   const timer = setTimeout(() => socket.destroy(), lingerMilliseconds)
   timer.unref()

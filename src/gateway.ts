@@ -77,7 +77,17 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 function createDoor(listener: Listener, parts: Parts): GatewayListener {
   const handle = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
-    void handleRequest({ request, response, target, listener, parts, requestId: randomUUID(), startedAt: performance.now(), outcome: { code: 'ok' }, next })
+    void handleRequest({
+      request,
+      response,
+      target,
+      listener,
+      parts,
+      requestId: randomUUID(),
+      startedAt: performance.now(),
+      outcome: { code: 'ok' },
+      next,
+    })
   }
   return {
     serverOptions: serverOptions(listener.options),
@@ -129,7 +139,8 @@ function readRequest({ request, target, listener, parts, outcome }: Exchange) {
   const { rawHeaders, method = '' } = request
   outcome.address = callerAddress(request, listener.trustedProxies)
   if (parts.stopping) throw new GatewayError('stopping', { retryAfterSeconds: 1, closeConnection: true })
-  if (rawHeaders.length > 2 * listener.options.limits.headers) throw new GatewayError('headers_too_large', { reason: 'too many headers', closeConnection: true })
+  if (rawHeaders.length > 2 * listener.options.limits.headers)
+    throw new GatewayError('headers_too_large', { reason: 'too many headers', closeConnection: true })
   const framing = readFraming(request)
   requireSingleHeaders(rawHeaders)
   requireForwardableMethod(method)
@@ -137,7 +148,8 @@ function readRequest({ request, target, listener, parts, outcome }: Exchange) {
   requireNoLoop(rawHeaders, parts.viaName)
   if (asksForWebSocket(rawHeaders)) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
   const [host] = headerValues(rawHeaders, 'host')
-  if (host === undefined && request.httpVersion !== '1.0') throw new GatewayError('invalid_host', { reason: 'no Host header', closeConnection: true })
+  if (host === undefined && request.httpVersion !== '1.0')
+    throw new GatewayError('invalid_host', { reason: 'no Host header', closeConnection: true })
   return {
     target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
     host: readHost(host),
@@ -157,7 +169,10 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
 async function admit({ request, target, parts, outcome }: Exchange, route: Route): Promise<object | undefined> {
   route.callers?.check(outcome.address)
   if (!route.requirement) return undefined
-  const token = await parts.accessTokens.verify(readBearerToken(request.headers.authorization, target), route.requirement)
+  const token = await parts.accessTokens.verify(
+    readBearerToken(request.headers.authorization, target),
+    route.requirement,
+  )
   outcome.callerId = token.clientId
   route.requirement.check(token)
   return token.claims
@@ -186,7 +201,10 @@ interface Admitted {
   readonly token: OutgoingToken | undefined
 }
 
-async function forward({ request, response, listener, parts, outcome }: Exchange, { route, reading, claims, token }: Admitted): Promise<void> {
+async function forward(
+  { request, response, listener, parts, outcome }: Exchange,
+  { route, reading, claims, token }: Admitted,
+): Promise<void> {
   const { timeouts, limits, public_url: publicUrl } = listener.options
   const headers = buildRequestHeaders(route.headers, {
     rawHeaders: request.rawHeaders,

@@ -39,7 +39,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     door.attach(server)
     return { name, address, server }
   })
-  const all = [...servers, ...(admin && config.admin ? [{ name: 'admin', address: config.admin.address, server: admin }] : [])]
+  const all = [
+    ...servers,
+    ...(admin && config.admin ? [{ name: 'admin', address: config.admin.address, server: admin }] : []),
+  ]
   const addresses = new Map<string, AddressInfo>()
   try {
     for (const { name, address, server } of all) addresses.set(name, await listen(server, name, address))

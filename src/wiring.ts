@@ -25,7 +25,12 @@ export interface Route extends RoutePattern {
   readonly name: string
   readonly callers?: Callers
   readonly requirement?: Requirement
-  readonly token?: { readonly client: string; readonly request: TokenRequest; readonly header: string; readonly scheme: string }
+  readonly token?: {
+    readonly client: string
+    readonly request: TokenRequest
+    readonly header: string
+    readonly scheme: string
+  }
   readonly headers: HeaderPolicy
   readonly upstream: Upstream
 }
@@ -56,7 +61,10 @@ export interface Parts {
 export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = new Map(
-    Object.entries(config.authorization_servers).map(([name, options]) => [name, createAuthorizationServer(name, options, { clock })]),
+    Object.entries(config.authorization_servers).map(([name, options]) => [
+      name,
+      createAuthorizationServer(name, options, { clock }),
+    ]),
   )
   const trusted = trustedServers(config, servers, { log, clock })
   const cache = createTokenCache(config.token_cache)
@@ -80,7 +88,11 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   }
 }
 
-function trustedServers(config: Config, servers: ReadonlyMap<string, AuthorizationServer>, context: { readonly log: Log; readonly clock: Clock }): TrustedServer[] {
+function trustedServers(
+  config: Config,
+  servers: ReadonlyMap<string, AuthorizationServer>,
+  context: { readonly log: Log; readonly clock: Clock },
+): TrustedServer[] {
   return Object.entries(config.authorization_servers).flatMap(([name, options]) => {
     const server = servers.get(name)
     if (!options.access_tokens || !server) return []
@@ -141,11 +153,20 @@ function tellsIdentity({ require, token, forwarded_headers: forwarded = token ==
   return require !== undefined && forwarded
 }
 
-function compileToken(token: NonNullable<RouteOptions['token']>, { config, servers, cache }: RouteContext): NonNullable<Route['token']> {
+function compileToken(
+  token: NonNullable<RouteOptions['token']>,
+  { config, servers, cache }: RouteContext,
+): NonNullable<Route['token']> {
   const client = config.clients[token.client]
   const server = client && servers.get(client.authorization_server)
-  if (!client || !server) throw new TypeError(`the client ${token.client} or its authorization server is not configured`)
-  return { client: token.client, request: createTokenRequest({ name: token.client, client, server, token, cache }), header: token.header, scheme: token.scheme }
+  if (!client || !server)
+    throw new TypeError(`the client ${token.client} or its authorization server is not configured`)
+  return {
+    client: token.client,
+    request: createTokenRequest({ name: token.client, client, server, token, cache }),
+    header: token.header,
+    scheme: token.scheme,
+  }
 }
 
 function routeName({ host = '', path, methods }: RouteOptions): string {

@@ -17,7 +17,9 @@ interface Import {
 
 const imports: Import[] = files.flatMap((file) => {
   const text = readFileSync(join(src, file), 'utf8')
-  return [...text.matchAll(/^(?:import|export)(?: type)?(?: [\w{*][^';]*)? from '([^']+)'|\bimport\('([^']+)'\)/gm)].map((match) => ({
+  return [
+    ...text.matchAll(/^(?:import|export)(?: type)?(?: [\w{*][^';]*)? from '([^']+)'|\bimport\('([^']+)'\)/gm),
+  ].map((match) => ({
     file,
     from: match[1] ?? match[2] ?? '',
   }))
@@ -32,7 +34,17 @@ const allowed: Record<string, readonly string[]> = {
   'index.ts': ['base', 'config', 'gateway.ts'],
   cli: ['server.ts', 'config', 'base'],
   'server.ts': ['gateway.ts', 'admin', 'config', 'base'],
-  'gateway.ts': ['attach.ts', 'error-response.ts', 'request-log.ts', 'wiring.ts', 'base', 'config', 'ingress', 'proxy', 'routes'],
+  'gateway.ts': [
+    'attach.ts',
+    'error-response.ts',
+    'request-log.ts',
+    'wiring.ts',
+    'base',
+    'config',
+    'ingress',
+    'proxy',
+    'routes',
+  ],
   'wiring.ts': ['config', 'routes', 'ingress', 'egress', 'authorization-server', 'proxy', 'base'],
   'attach.ts': ['error-response.ts', 'config', 'base'],
   'request-log.ts': ['base'],
@@ -53,7 +65,9 @@ describe('the house', () => {
   })
 
   it('imports only downwards', () => {
-    const against = inside.filter(({ file, target }) => room(file) !== room(target) && !allowed[room(file)]?.includes(room(target)))
+    const against = inside.filter(
+      ({ file, target }) => room(file) !== room(target) && !allowed[room(file)]?.includes(room(target)),
+    )
     expect(against).toEqual([])
   })
 

@@ -19,7 +19,9 @@ export function createAdmin(health: Health): Express {
   })
   app.get('/readyz', (_request, response) => {
     const reason = health.notReady()
-    response.status(reason === undefined ? 200 : 503).json(reason === undefined ? { status: 'ready' } : { status: reason })
+    response
+      .status(reason === undefined ? 200 : 503)
+      .json(reason === undefined ? { status: 'ready' } : { status: reason })
   })
   app.use((_request, response) => {
     response.status(404).json({ status: 'not found', paths: ['/healthz', '/readyz'] })

@@ -24,7 +24,7 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
   const schema = reached.extend(more)
   const rules = urls.map((key) => (given: Readonly<Record<string, unknown>>) => {
     const url = given[key]
-    return typeof url !== 'string' || given['allow_http'] === true || !isPlainHttp(url)
+    return typeof url !== 'string' || given.allow_http === true || !isPlainHttp(url)
   })
   const always = { when: () => true }
   return urls.reduce(
@@ -60,10 +60,17 @@ export interface AuthorizationServer {
   close(): Promise<void>
 }
 
-export function createAuthorizationServer(name: string, options: AuthorizationServerOptions, { clock }: { readonly clock: Clock }): AuthorizationServer {
+export function createAuthorizationServer(
+  name: string,
+  options: AuthorizationServerOptions,
+  { clock }: { readonly clock: Clock },
+): AuthorizationServer {
   const http = createHttpClient({ ca: options.tls?.ca, timeout: options.timeout })
   const { issuer } = options
-  const metadata = issuer === undefined ? undefined : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  const metadata =
+    issuer === undefined
+      ? undefined
+      : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
   return {
     name,
     issuer,

@@ -61,7 +61,8 @@ async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<
   let size = 0
   for await (const chunk of body ?? []) {
     size += chunk.byteLength
-    if (size > mostBytes) throw new GatewayError('authorization_server_invalid_response', { reason: 'the answer is larger than 1 MiB' })
+    if (size > mostBytes)
+      throw new GatewayError('authorization_server_invalid_response', { reason: 'the answer is larger than 1 MiB' })
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -76,5 +77,8 @@ function faultCode(error: unknown): string {
 
 function unavailable(url: string, code: string): GatewayError {
   const { origin, pathname } = new URL(url)
-  return new GatewayError('authorization_server_unavailable', { reason: `${origin}${pathname}: ${code}`, retryAfterSeconds: 1 })
+  return new GatewayError('authorization_server_unavailable', {
+    reason: `${origin}${pathname}: ${code}`,
+    retryAfterSeconds: 1,
+  })
 }

@@ -50,7 +50,8 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
 
   return {
     get() {
-      if (failed && clock.now() - failed.at < failureKeptFor) return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
+      if (failed && clock.now() - failed.at < failureKeptFor)
+        return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
       if (!known) return discoverOnce()
       if (clock.now() - known.at > keptFor) discoverOnce().catch(() => {})
       return Promise.resolve(known.metadata)
@@ -65,7 +66,11 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
   for (const candidate of urls) {
     const response = await http.fetch(candidate, { headers: { accept: 'application/json' } })
     if (response.status === 200) return readMetadata(await response.text(), issuer)
-    if (response.status >= 500 || response.status === 429) throw new GatewayError('authorization_server_unavailable', { reason: `discovery was answered with ${response.status}`, retryAfterSeconds: 1 })
+    if (response.status >= 500 || response.status === 429)
+      throw new GatewayError('authorization_server_unavailable', {
+        reason: `discovery was answered with ${response.status}`,
+        retryAfterSeconds: 1,
+      })
     missing = `discovery at ${candidate} was answered with ${response.status}`
   }
   throw invalid(missing)
@@ -75,14 +80,21 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
 function wellKnownUrls(issuer: string): string[] {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
-  return [`${origin}/.well-known/oauth-authorization-server${path}`, `${origin}${path}/.well-known/openid-configuration`]
+  return [
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+    `${origin}${path}/.well-known/openid-configuration`,
+  ]
 }
 
 function readMetadata(text: string, issuer: string): Metadata {
   const document = parse(text)
   // Another issuer's document would bring another issuer's keys and endpoints (RFC 8414 section 3.3).
-  if (document['issuer'] !== issuer) throw invalid(`the metadata is of the issuer ${JSON.stringify(document['issuer'])?.slice(0, 200)}, and not of ${issuer}`)
-  const endpoint = (name: string) => (typeof document[name] === 'string' && URL.canParse(document[name]) ? { [name]: document[name] } : {})
+  if (document.issuer !== issuer)
+    throw invalid(
+      `the metadata is of the issuer ${JSON.stringify(document.issuer)?.slice(0, 200)}, and not of ${issuer}`,
+    )
+  const endpoint = (name: string) =>
+    typeof document[name] === 'string' && URL.canParse(document[name]) ? { [name]: document[name] } : {}
   return { issuer, ...endpoint('token_endpoint'), ...endpoint('jwks_uri') }
 }
 

@@ -1,4 +1,9 @@
-import { allowInsecureRequests, clientCredentialsGrantRequest, customFetch, processClientCredentialsResponse } from 'oauth4webapi'
+import {
+  allowInsecureRequests,
+  clientCredentialsGrantRequest,
+  customFetch,
+  processClientCredentialsResponse,
+} from 'oauth4webapi'
 import { GatewayError } from '../base/errors.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
@@ -27,34 +32,59 @@ export interface IssuedToken {
  * @throws {GatewayError} `authorization_server_unavailable` (no answer, 5xx, 429), `authorization_server_refused` (an
  * OAuth error), `authorization_server_invalid_response` (anything else that is no token). None of them holds the answer.
  */
-export async function requestToken({ server, clientId, credential, parameters }: ClientCredentialsRequest): Promise<IssuedToken> {
+export async function requestToken({
+  server,
+  clientId,
+  credential,
+  parameters,
+}: ClientCredentialsRequest): Promise<IssuedToken> {
   const tokenEndpoint = await server.endpoint('token_endpoint')
   const metadata = { issuer: server.issuer ?? tokenEndpoint, token_endpoint: tokenEndpoint }
   const client = { client_id: clientId }
-  const response = await clientCredentialsGrantRequest(metadata, client, credential.authenticate, new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])), {
-    // The endpoint was checked when it was configured or discovered.
-    [allowInsecureRequests]: true,
-    [customFetch]: (url, { method, headers, body }) => server.http.fetch(url, { method, headers, body: String(body) }),
-  })
+  const response = await clientCredentialsGrantRequest(
+    metadata,
+    client,
+    credential.authenticate,
+    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])),
+    {
+      // The endpoint was checked when it was configured or discovered.
+      [allowInsecureRequests]: true,
+      [customFetch]: (url, { method, headers, body }) =>
+        server.http.fetch(url, { method, headers, body: String(body) }),
+    },
+  )
   if (response.status !== 200) throw await refusalOf(response, credential)
   const answer = await readAnswer(response)
-  const normalized = Response.json({ access_token: answer['access_token'], token_type: answer['token_type'], scope: answer['scope'] })
-  const { access_token: accessToken, token_type: type, scope } = await processClientCredentialsResponse(metadata, client, normalized).catch(() => {
+  const normalized = Response.json({
+    access_token: answer.access_token,
+    token_type: answer.token_type,
+    scope: answer.scope,
+  })
+  const {
+    access_token: accessToken,
+    token_type: type,
+    scope,
+  } = await processClientCredentialsResponse(metadata, client, normalized).catch(() => {
     throw invalid('the answer is no bearer token: access_token, token_type or scope is missing or malformed')
   })
   if (type !== 'bearer') throw invalid('the token_type is not Bearer')
   // A line break in it would begin a header of its own.
   if (!/^[\x21-\x7e]+$/.test(accessToken)) throw invalid('the access token has characters that no header takes')
-  return { accessToken, scope, expiresIn: readExpiresIn(answer['expires_in']) }
+  return { accessToken, scope, expiresIn: readExpiresIn(answer.expires_in) }
 }
 
 async function refusalOf(response: Response, credential: ClientCredential): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
-    return new GatewayError('authorization_server_unavailable', { reason: `the token endpoint answered ${status}`, retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), Date.now()) })
+    return new GatewayError('authorization_server_unavailable', {
+      reason: `the token endpoint answered ${status}`,
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), Date.now()),
+    })
   }
   const refusal = status >= 400 ? readRefusal(await response.text(), credential.identify()) : undefined
-  return refusal === undefined ? invalid(`the token endpoint answered ${status}, without an OAuth error`) : new GatewayError('authorization_server_refused', { reason: `the token endpoint answered ${status}: ${refusal}` })
+  return refusal === undefined
+    ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
+    : new GatewayError('authorization_server_refused', { reason: `the token endpoint answered ${status}: ${refusal}` })
 }
 
 /** Read here and not by the library, whose errors hold the whole answer, and which takes `expires_in` more strictly than servers write it. */

@@ -14,7 +14,8 @@ export function retryAfterSeconds(value: string | null, now: number): number {
 export function readRefusal(text: string, credential: string): string | undefined {
   const answer = parse(text)
   const { error, error_description: description } = answer
-  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, credential)) return undefined
+  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, credential))
+    return undefined
   const printable = typeof description === 'string' ? description.replace(/[^\x20-\x7e]/g, '?').slice(0, 200) : ''
   return printable === '' || quotes(String(description), credential) ? error : `${error} (${printable})`
 }

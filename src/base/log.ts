@@ -35,5 +35,9 @@ export function errorTrail(error: unknown): string {
 /** Where an error nobody foresaw came from: the frames of its stack, without its message. */
 export function errorFrames(error: unknown): string[] {
   if (!(error instanceof Error)) return []
-  return (error.stack ?? '').split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 8)
+  return (error.stack ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('at '))
+    .slice(0, 8)
 }

@@ -64,7 +64,9 @@ export function parsedText<Value>(
   return defineScalar<Value>({ type: 'string', ...jsonSchema }, (input) => {
     const reading = readText(input)
     if ('fault' in reading) {
-      return typeof input === 'string' || input instanceof Substituted ? reading : { fault: `is ${kindOf(input)}, and must be ${expected}` }
+      return typeof input === 'string' || input instanceof Substituted
+        ? reading
+        : { fault: `is ${kindOf(input)}, and must be ${expected}` }
     }
     const value = parse(reading.value)
     return value === undefined ? { fault: `is "${reading.value}", and must be ${expected}` } : { value }

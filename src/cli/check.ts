@@ -5,7 +5,9 @@ import { loadConfig } from '../config/load.ts'
 export function check(options: { readonly config: string; readonly strict?: true }): void {
   const config = loadConfig(options.config)
   for (const warning of config.warnings) {
-    process.stderr.write(`${formatFault(config.file, { ...warning, message: options.strict ? warning.message : `warning: ${warning.message}` })}\n`)
+    process.stderr.write(
+      `${formatFault(config.file, { ...warning, message: options.strict ? warning.message : `warning: ${warning.message}` })}\n`,
+    )
   }
   if (options.strict && config.warnings.length > 0) {
     process.exitCode = 1

@@ -7,6 +7,8 @@ if (major > 24 || (major === 24 && minor >= 21)) {
   const { runProgram } = await import('./program.ts')
   await runProgram(process.argv)
 } else {
-  process.stderr.write(`scopegate needs Node 24.21 or newer in the 24 line, or 26 and newer; this is ${process.versions.node}\n`)
+  process.stderr.write(
+    `scopegate needs Node 24.21 or newer in the 24 line, or 26 and newer; this is ${process.versions.node}\n`,
+  )
   process.exitCode = 1
 }

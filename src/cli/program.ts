@@ -11,9 +11,13 @@ const configOption = () =>
 
 /** The command line. Sets the exit code: 0, or 1 for what went wrong. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   const program = new Command('scopegate')
-    .description('An API gateway that checks the scope of what comes in, and attaches OAuth 2.0 access tokens to what goes out.')
+    .description(
+      'An API gateway that checks the scope of what comes in, and attaches OAuth 2.0 access tokens to what goes out.',
+    )
     .version(version)
     .showHelpAfterError('(scopegate --help tells what there is)')
   program

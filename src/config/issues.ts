@@ -38,7 +38,8 @@ function tell(issue: Issue, path: Path, context: Context): Told[] {
   const at = (message: string): Told[] => [{ fault: document.fault(path, message), at: path }]
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => tellUnknown([...path, key], key, context))
   if (issue.code === 'invalid_union') return tellUnion(issue, path, context)
-  if (issue.code === 'invalid_key') return [{ fault: document.fault(path, issue.issues[0]?.message ?? issue.message, 'key'), at: path }]
+  if (issue.code === 'invalid_key')
+    return [{ fault: document.fault(path, issue.issues[0]?.message ?? issue.message, 'key'), at: path }]
   if (issue.code === 'invalid_type') return at(typeMessage(issue))
   const unquoted = issue.code === 'custom' && (issue.params as ScalarIssue | undefined)?.unquoted
   const source = unquoted ? document.source(path) : undefined
@@ -48,13 +49,20 @@ function tell(issue: Issue, path: Path, context: Context): Told[] {
 function tellUnknown(at: Path, key: string, { document, jsonSchema }: Context): Told {
   const known = knownKeys(jsonSchema, at.slice(0, -1))
   const meant = closest(key, known)
-  return { fault: document.fault(at, `is not a known key${suggest(key, known)}`, 'key'), at, unknown: true, ...(meant !== undefined && { meant }) }
+  return {
+    fault: document.fault(at, `is not a known key${suggest(key, known)}`, 'key'),
+    at,
+    unknown: true,
+    ...(meant !== undefined && { meant }),
+  }
 }
 
 /** Of several forms that a value may have, the one that was meant is the one whose kind it is. */
 function tellUnion(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path, context: Context): Told[] {
   if ('discriminator' in issue && issue.discriminator !== undefined) {
-    const known = ((issue as { options?: readonly unknown[] }).options ?? []).filter((option) => typeof option === 'string')
+    const known = ((issue as { options?: readonly unknown[] }).options ?? []).filter(
+      (option) => typeof option === 'string',
+    )
     const written = context.document.source(path) ?? ''
     const message = `is "${written}", and must be one of ${known.join(', ')}${suggest(written, known)}`
     return [{ fault: context.document.fault(path, message), at: path }]
@@ -70,12 +78,22 @@ function isRule(issue: Issue): boolean {
   return issue.code === 'custom' && (issue.params as { rule?: boolean } | undefined)?.rule === true
 }
 
-const kinds: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', undefined: 'missing', null: 'empty' }
+const kinds: Record<string, string> = {
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  undefined: 'missing',
+  null: 'empty',
+}
 
 function typeMessage(issue: Extract<Issue, { code: 'invalid_type' }>): string {
   const wanted = kinds[issue.expected] ?? issue.expected
   if (issue.input === undefined) return `is missing, and must be ${wanted}`
   if (issue.input === null) return `is empty, and must be ${wanted}: an empty block never means everything`
-  const found = Array.isArray(issue.input) ? 'a list' : typeof issue.input === 'object' ? 'a map' : `a ${typeof issue.input}`
+  const found = Array.isArray(issue.input)
+    ? 'a list'
+    : typeof issue.input === 'object'
+      ? 'a map'
+      : `a ${typeof issue.input}`
   return `must be ${wanted}, and is ${found}`
 }

@@ -9,7 +9,7 @@ export interface Address {
 }
 
 /** Parses `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`. */
-export function parseAddress(text: string): Address | undefined {
+function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
   const [, ipv6, name, port] = match ?? []
   if (!match || Number(port) > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) return undefined
@@ -32,9 +32,13 @@ export const listenerOptions = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      header_size: size().default(16 * 1024).describe('all headers of a request together'),
+      header_size: size()
+        .default(16 * 1024)
+        .describe('all headers of a request together'),
       headers: integer(1, 2000).default(100).describe('number of header lines of a request'),
-      target_length: size().default(8 * 1024).describe('path and query of a request'),
+      target_length: size()
+        .default(8 * 1024)
+        .describe('path and query of a request'),
       body_size: size().optional().describe('the body of a request; default no limit'),
       connections: integer(1, 1_000_000).default(10_000).describe('open connections'),
     })

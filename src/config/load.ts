@@ -37,17 +37,28 @@ function readConfigFile(file: string): string {
 }
 
 /** The same for text in hand; `file` is what it is called, and what relative paths in it are relative to. */
-export function parseConfig(text: string, options: { readonly file: string; readonly env?: SubstitutionSources['env'] }): Config {
+export function parseConfig(
+  text: string,
+  options: { readonly file: string; readonly env?: SubstitutionSources['env'] },
+): Config {
   const { file, env = process.env } = options
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = []
-  const values = substituteAll(withoutAnchors(document.values), [], { env, folder: dirname(resolve(file)) }, (path, message) => faults.push(document.fault(path, message)))
+  const values = substituteAll(
+    withoutAnchors(document.values),
+    [],
+    { env, folder: dirname(resolve(file)) },
+    (path, message) => faults.push(document.fault(path, message)),
+  )
   const parsed = configOptions.safeParse(values, { reportInput: true })
   if (!parsed.success) faults.push(...issueFaults(parsed.error.issues, document, configJsonSchema()))
   const findings = [...referenceFindings(values), ...semanticFindings(values)]
-  faults.push(...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)))
-  if (!parsed.success || document.faults.length > 0 || faults.length > 0) throw new ConfigError(file, sorted([...document.faults, ...faults]))
+  faults.push(
+    ...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)),
+  )
+  if (!parsed.success || document.faults.length > 0 || faults.length > 0)
+    throw new ConfigError(file, sorted([...document.faults, ...faults]))
   const warnings = [
     ...findings.map((finding) => document.fault(finding.path, finding.message)),
     ...plainSecrets(parsed.data, [], document),
@@ -74,7 +85,12 @@ function placeOf({ line, column }: Fault): string {
 }
 
 /** Works on parsed values, never on text: what a variable holds cannot add a key. */
-function substituteAll(value: unknown, path: Path, sources: SubstitutionSources, report: (path: Path, message: string) => void): unknown {
+function substituteAll(
+  value: unknown,
+  path: Path,
+  sources: SubstitutionSources,
+  report: (path: Path, message: string) => void,
+): unknown {
   if (typeof value === 'string') {
     try {
       return substitute(value, sources)
@@ -86,7 +102,9 @@ function substituteAll(value: unknown, path: Path, sources: SubstitutionSources,
   }
   if (Array.isArray(value)) return value.map((item, index) => substituteAll(item, [...path, index], sources, report))
   if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, item]) => [key, substituteAll(item, [...path, key], sources, report)] as const)
+  const entries = Object.entries(value).map(
+    ([key, item]) => [key, substituteAll(item, [...path, key], sources, report)] as const,
+  )
   if (Object.hasOwn(value, '__proto__')) report([...path, '__proto__'], 'is not a usable key')
   return Object.fromEntries(entries)
 }

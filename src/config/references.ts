@@ -1,6 +1,6 @@
 import { Substituted } from '../base/substituted.ts'
-import type { Path } from './yaml-document.ts'
 import { suggest } from './suggest.ts'
+import type { Path } from './yaml-document.ts'
 
 /** Something wrong, or worth a warning, at a path. */
 export interface Finding {
@@ -17,17 +17,24 @@ type Tree = Record<string, unknown>
  */
 export function referenceFindings(values: unknown): Finding[] {
   const root = tree(values)
-  const servers = tree(root['authorization_servers'])
+  const servers = tree(root.authorization_servers)
   return [
-    ...clientFindings(tree(root['clients']), servers),
+    ...clientFindings(tree(root.clients), servers),
     ...issuerFindings(servers),
-    ...list(root['routes']).flatMap((route, index) => routeFindings(tree(route), index, root)),
-    ...nameFindings(list(root['routes'])),
+    ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
+    ...nameFindings(list(root.routes)),
   ]
 }
 
 function clientFindings(clients: Tree, servers: Tree): Finding[] {
-  return Object.entries(clients).flatMap(([name, client]) => unknownName(tree(client)['authorization_server'], servers, ['clients', name, 'authorization_server'], 'authorization server'))
+  return Object.entries(clients).flatMap(([name, client]) =>
+    unknownName(
+      tree(client).authorization_server,
+      servers,
+      ['clients', name, 'authorization_server'],
+      'authorization server',
+    ),
+  )
 }
 
 /** An issuer decides which keys count, so no two servers may answer for the same one. */
@@ -38,11 +45,16 @@ function issuerFindings(servers: Tree): Finding[] {
     const { access_tokens: accessTokens, issuer } = tree(server)
     if (accessTokens === undefined) continue
     const path: Path = ['authorization_servers', name]
-    const issuers = [tree(accessTokens)['issuers'] ?? issuer].flat()
-    if (issuers[0] === undefined) findings.push({ path, message: 'has access_tokens and no issuer; give it issuer, or access_tokens.issuers' })
+    const issuers = [tree(accessTokens).issuers ?? issuer].flat()
+    if (issuers[0] === undefined)
+      findings.push({ path, message: 'has access_tokens and no issuer; give it issuer, or access_tokens.issuers' })
     for (const trusted of issuers.map((value) => written(value) ?? '')) {
       const owner = owners.get(trusted)
-      if (trusted !== '' && owner !== undefined) findings.push({ path, message: `trusts the issuer ${trusted}, as ${owner} does; one of them must not have access_tokens` })
+      if (trusted !== '' && owner !== undefined)
+        findings.push({
+          path,
+          message: `trusts the issuer ${trusted}, as ${owner} does; one of them must not have access_tokens`,
+        })
       owners.set(trusted, name)
     }
   }
@@ -51,25 +63,35 @@ function issuerFindings(servers: Tree): Finding[] {
 
 function routeFindings(route: Tree, index: number, root: Tree): Finding[] {
   const path: Path = ['routes', index]
-  const servers = tree(root['authorization_servers'])
+  const servers = tree(root.authorization_servers)
   return [
-    ...listenerFindings(route, path, root['listeners']),
-    ...unknownName(tree(route['token'])['client'], tree(root['clients']), [...path, 'token', 'client'], 'client'),
-    ...(route['require'] === undefined ? [] : requireFindings(route['require'], [...path, 'require'], servers)),
+    ...listenerFindings(route, path, root.listeners),
+    ...unknownName(tree(route.token).client, tree(root.clients), [...path, 'token', 'client'], 'client'),
+    ...(route.require === undefined ? [] : requireFindings(route.require, [...path, 'require'], servers)),
   ]
 }
 
 function listenerFindings(route: Tree, path: Path, listeners: unknown): Finding[] {
   const known = listeners === undefined ? { main: {} } : tree(listeners)
   const names = Object.keys(known)
-  if (route['listener'] !== undefined) return unknownName(route['listener'], known, [...path, 'listener'], 'listener')
-  return names.length > 1 ? [{ path: [...path, 'listener'], message: `is missing: with several listeners each route names its own (${names.join(', ')})` }] : []
+  if (route.listener !== undefined) return unknownName(route.listener, known, [...path, 'listener'], 'listener')
+  return names.length > 1
+    ? [
+        {
+          path: [...path, 'listener'],
+          message: `is missing: with several listeners each route names its own (${names.join(', ')})`,
+        },
+      ]
+    : []
 }
 
 function requireFindings(require: unknown, path: Path, servers: Tree): Finding[] {
-  const trusted = Object.keys(servers).filter((name) => tree(servers[name])['access_tokens'] !== undefined)
-  if (trusted.length === 0) return [{ path, message: 'can never be met: no authorization server has an access_tokens block, so no token is trusted' }]
-  const issuers = tree(require)['issuers']
+  const trusted = Object.keys(servers).filter((name) => tree(servers[name]).access_tokens !== undefined)
+  if (trusted.length === 0)
+    return [
+      { path, message: 'can never be met: no authorization server has an access_tokens block, so no token is trusted' },
+    ]
+  const issuers = tree(require).issuers
   if (issuers === undefined) {
     const message = `takes tokens of every trusted server (${trusted.join(', ')}); name the ones that are meant in issuers`
     return trusted.length > 1 ? [{ path, message, warning: true }] : []
@@ -77,16 +99,23 @@ function requireFindings(require: unknown, path: Path, servers: Tree): Finding[]
   return list(issuers).flatMap((name, index) => {
     const unknown = unknownName(name, servers, [...path, 'issuers', index], 'authorization server')
     if (unknown.length > 0 || trusted.includes(String(name))) return unknown
-    return [{ path: [...path, 'issuers', index], message: `names ${name}, which has no access_tokens block, so that its tokens are not trusted` }]
+    return [
+      {
+        path: [...path, 'issuers', index],
+        message: `names ${name}, which has no access_tokens block, so that its tokens are not trusted`,
+      },
+    ]
   })
 }
 
 /** Route names tell routes apart in logs and metrics. */
 function nameFindings(routes: readonly unknown[]): Finding[] {
-  const names = routes.map((route) => written(tree(route)['name']))
+  const names = routes.map((route) => written(tree(route).name))
   return names.flatMap((name, index) => {
     const first = names.indexOf(name)
-    return name === undefined || first === index ? [] : [{ path: ['routes', index, 'name'], message: `"${name}" is the name of routes[${first}] too` }]
+    return name === undefined || first === index
+      ? []
+      : [{ path: ['routes', index, 'name'], message: `"${name}" is the name of routes[${first}] too` }]
   })
 }
 

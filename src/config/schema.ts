@@ -16,12 +16,19 @@ const always = { when: () => true }
 
 /** The name that the user gives to a listener, a server or a client. */
 const name = () =>
-  z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'is no usable name: letters, digits, ".", "_" and "-", beginning with a letter or digit')
+  z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][\w.-]*$/,
+      'is no usable name: letters, digits, ".", "_" and "-", beginning with a letter or digit',
+    )
 
 const named = <Options extends z.ZodType>(options: Options) => z.record(name(), options)
 
 const routeName = () =>
-  parsedText<string>('a name of letters, digits and any of . _ - / * :', (given) => (/^[\w.\-/*: ,]{1,200}$/.test(given) ? given : undefined))
+  parsedText<string>('a name of letters, digits and any of . _ - / * :', (given) =>
+    /^[\w.\-/*: ,]{1,200}$/.test(given) ? given : undefined,
+  )
 
 const given = (value: unknown) => value !== undefined
 
@@ -67,12 +74,16 @@ const authorizationServer = authorizationServerOptions({
 export const configOptions = z.strictObject({
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
   admin: z.strictObject({ address: address().describe('/healthz and /readyz') }).optional(),
-  shutdown_grace: duration().default(30_000).describe('how long requests in flight may take to finish when the process stops'),
+  shutdown_grace: duration()
+    .default(30_000)
+    .describe('how long requests in flight may take to finish when the process stops'),
   authorization_servers: named(authorizationServer).default({}),
   clients: named(clientOptions).default({}),
   token_cache: tokenCacheOptions,
   routes: z.array(routeOptions).min(1, 'is an empty list: without a route nothing can be served'),
-  identity_headers: identityHeadersOption.optional().describe("for every route with require; a route's own are added to these"),
+  identity_headers: identityHeadersOption
+    .optional()
+    .describe("for every route with require; a route's own are added to these"),
 })
 
 export type ConfigOptions = z.output<typeof configOptions>

@@ -55,7 +55,9 @@ function reader(whole: string, inner: string, sources: SubstitutionSources): () 
   // An empty variable counts as missing: it must never become an empty secret or an open network.
   const value = sources.env[name] || fallback
   if (!value) {
-    throw new SubstitutionError(`needs the environment variable ${name}, which is not set or empty; set it, or write \${env:${name}:-default}`)
+    throw new SubstitutionError(
+      `needs the environment variable ${name}, which is not set or empty; set it, or write \${env:${name}:-default}`,
+    )
   }
   return () => value
 }
@@ -73,7 +75,9 @@ function fileReader(path: string): () => string {
     seen = stamp()
     value = readText()
   } catch (error) {
-    throw new SubstitutionError(`needs the file ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code})`)
+    throw new SubstitutionError(
+      `needs the file ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    )
   }
   if (value === '') throw new SubstitutionError(`needs the file ${path}, which is empty`)
   return () => {

@@ -22,15 +22,29 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
   const at = ['routes', index, 'upstream']
   const findings: Finding[] = []
   if (token && !upstream.allow_http && isPlainHttp(upstream.url)) {
-    findings.push({ path: at, message: 'would get an access token over plain http; use https, or write allow_http: true beside its url' })
+    findings.push({
+      path: at,
+      message: 'would get an access token over plain http; use https, or write allow_http: true beside its url',
+    })
   }
   if (upstream.strip_prefix !== undefined && !prefixCovers(path, upstream.strip_prefix)) {
-    findings.push({ path: [...at, 'strip_prefix'], message: `is not how the paths of ${path} begin, so that it could not be dropped from them` })
+    findings.push({
+      path: [...at, 'strip_prefix'],
+      message: `is not how the paths of ${path} begin, so that it could not be dropped from them`,
+    })
   }
   return findings
 }
 
 function patternFindings(routes: readonly { readonly index: number; readonly route: RouteOptions }[]): Finding[] {
-  const patterns = routes.map(({ index, route }) => ({ ...route, listener: route.listener ?? '', label: `routes[${index}]`, admission: admissionOf(route) }))
-  return routeFaults(patterns).map(({ index, key, message }) => ({ path: ['routes', routes[index]?.index ?? 0, key], message }))
+  const patterns = routes.map(({ index, route }) => ({
+    ...route,
+    listener: route.listener ?? '',
+    label: `routes[${index}]`,
+    admission: admissionOf(route),
+  }))
+  return routeFaults(patterns).map(({ index, key, message }) => ({
+    path: ['routes', routes[index]?.index ?? 0, key],
+    message,
+  }))
 }

@@ -14,7 +14,10 @@ export function suggest(word: string, known: readonly string[]): string {
 
 /** The keys that the JSON Schema knows at a path, whichever of several forms is meant. */
 export function knownKeys(schema: unknown, path: readonly PropertyKey[]): string[] {
-  const forms = path.reduce<Form[]>((current, key) => current.flatMap((form) => step(form, key)), flatten(schema as Form))
+  const forms = path.reduce<Form[]>(
+    (current, key) => current.flatMap((form) => step(form, key)),
+    flatten(schema as Form),
+  )
   return [...new Set(forms.flatMap((form) => Object.keys(form.properties ?? {})))]
 }
 

@@ -1,4 +1,16 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, Scalar, visit } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  Scalar,
+  visit,
+} from 'yaml'
 import { type Fault, formatPath } from './config-error.ts'
 
 export type Path = readonly PropertyKey[]
@@ -97,7 +109,9 @@ function child(document: Document, parent: unknown, key: PropertyKey): Step | un
   const pairs = node.items as Pair<Node, Node | null>[]
   const own = pairs.find((pair) => isScalar(pair.key) && String(pair.key.value) === String(key))
   if (own) return { key: own.key, value: own.value ?? undefined }
-  const merged = pairs.filter((pair) => isScalar(pair.key) && (pair.key.value === '<<' || typeof pair.key.value === 'symbol'))
+  const merged = pairs.filter(
+    (pair) => isScalar(pair.key) && (pair.key.value === '<<' || typeof pair.key.value === 'symbol'),
+  )
   for (const { value } of merged) {
     const sources = isSeq(value) ? value.items : [value]
     for (const source of sources) {

@@ -24,7 +24,10 @@ export interface Lifetime {
 }
 
 /** A token with its times worked out. */
-export function createAccessToken(value: string, { sentAt, expiresIn, defaultExpiresIn, renewBeforeExpiry, jitter }: Lifetime): AccessToken {
+export function createAccessToken(
+  value: string,
+  { sentAt, expiresIn, defaultExpiresIn, renewBeforeExpiry, jitter }: Lifetime,
+): AccessToken {
   const life = Math.min(expiresIn === undefined ? defaultExpiresIn : expiresIn * 1000, longestLife)
   const usableUntil = sentAt + life - Math.min(5000, life / 10)
   const renewBefore = Math.min(renewBeforeExpiry, life / 2) * (1 - jitter / 5)

@@ -3,18 +3,34 @@ import type { ClientAuthMethod, ClientCredential } from '../authorization-server
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { listOf, oneOf, oneOrMore, parsedText, scopeText, scopeToken, text } from '../base/scalars.ts'
 
-const reservedParameters = ['grant_type', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', 'scope', 'audience', 'resource']
+const reservedParameters = [
+  'grant_type',
+  'client_id',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'scope',
+  'audience',
+  'resource',
+]
 
 /** Parameters that a server wants beside the standard ones, sent as they stand. */
 const parameters = () =>
   z.record(
-    z.string().refine((name) => name !== '' && !reservedParameters.includes(name), `cannot be sent as a parameter of its own: ${reservedParameters.join(', ')} have keys or are said by scopegate`),
+    z
+      .string()
+      .refine(
+        (name) => name !== '' && !reservedParameters.includes(name),
+        `cannot be sent as a parameter of its own: ${reservedParameters.join(', ')} have keys or are said by scopegate`,
+      ),
     text(),
   )
 
 /** An absolute URI without fragment. @see https://www.rfc-editor.org/rfc/rfc8707#section-2 */
 const resource = () =>
-  parsedText<string>('an absolute URI without fragment (RFC 8707)', (given) => (URL.canParse(given) && !given.includes('#') ? given : undefined))
+  parsedText<string>('an absolute URI without fragment (RFC 8707)', (given) =>
+    URL.canParse(given) && !given.includes('#') ? given : undefined,
+  )
 
 /** What a token is asked for; a route's own win over its client's. */
 const wishes = {
@@ -30,14 +46,17 @@ const oneScopeKey = {
   path: ['scopes'],
   message: 'stands beside scope; keep one of them: they mean the same',
 }
-const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unknown }) => given.scope === undefined || given.scopes === undefined
+const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unknown }) =>
+  given.scope === undefined || given.scopes === undefined
 
 const commonOptions = {
   authorization_server: text().describe('the name of the server that issues its tokens'),
   client_id: text(),
   ...wishes,
   token_params: parameters().optional().describe('further parameters of the token request, sent as they stand'),
-  scope_policy: oneOf('warn', 'exact').prefault('warn').describe('`exact`: a granted scope that is narrower than asked is an error, not a warning'),
+  scope_policy: oneOf('warn', 'exact')
+    .prefault('warn')
+    .describe('`exact`: a granted scope that is narrower than asked is an error, not a warning'),
 }
 
 function clientForm(method: ClientAuthMethod, isDefault: boolean) {
@@ -67,7 +86,20 @@ export function createCredential(client: ClientOptions): ClientCredential {
 }
 
 /** Headers that a token can never go out in: they frame or route the request. */
-const unfitHeaders = ['connection', 'content-length', 'content-type', 'cookie', 'expect', 'forwarded', 'host', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'via']
+const unfitHeaders = [
+  'connection',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+]
 
 const headerName = () =>
   parsedText<string>('the name of a header that can bear a token, such as Authorization', (given) =>
@@ -81,7 +113,9 @@ export const tokenOptions = z
     ...wishes,
     params: parameters().optional().describe('further parameters of the token request, beside the client’s'),
     header: headerName().prefault('Authorization').describe('where the token goes'),
-    scheme: parsedText<string>('an authentication scheme such as Bearer, or none', (given) => (given === 'none' ? '' : /^[\w!#$%&'*+.^`|~-]+$/.test(given) ? given : undefined))
+    scheme: parsedText<string>('an authentication scheme such as Bearer, or none', (given) =>
+      given === 'none' ? '' : /^[\w!#$%&'*+.^`|~-]+$/.test(given) ? given : undefined,
+    )
       .prefault('Bearer')
       .describe('what stands before the token; the word `none` sends the token alone'),
   })

@@ -37,7 +37,13 @@ const shortestInterval = 1000
 /** A renewal that failed is tried again after this, as long as the old token is good. */
 const renewalInterval = 5000
 
-export function createTokenSource({ clock, log, cache, options, random = Math.random }: TokenSourceContext): TokenSource {
+export function createTokenSource({
+  clock,
+  log,
+  cache,
+  options,
+  random = Math.random,
+}: TokenSourceContext): TokenSource {
   const flights = new Map<string, Promise<AccessToken>>()
   const renewals = new Map<string, () => void>()
   /** Keys whose token was used since it was obtained. */
@@ -114,7 +120,10 @@ export function createTokenSource({ clock, log, cache, options, random = Math.ra
     try {
       await fetchOnce(request, key)
     } catch (error) {
-      const { code, reason } = error instanceof GatewayError ? { code: error.code, reason: error.options.reason } : { code: 'internal_error', reason: undefined }
+      const { code, reason } =
+        error instanceof GatewayError
+          ? { code: error.code, reason: error.options.reason }
+          : { code: 'internal_error', reason: undefined }
       log.warn({ client: request.client, code, reason }, 'renewal failed')
       // Too near its end, the old token is not renewed any more: the next request after it waits for a new one.
       const token = cache.get(key)

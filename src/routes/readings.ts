@@ -25,8 +25,8 @@ const leniencies: readonly Leniency[] = [
     sign: /^\n|\n\n/,
     read: (segments) => segments.filter((s, i) => s !== '' || i === segments.length - 1),
   },
-  // `//admin/x` as a URL reference: what follows the two slashes is a host, and the path begins after it.
-  { doubt: 'empty_segment', sign: /^\n/, read: (segments) => (segments.length > 2 ? segments.slice(2) : ['']) },
+  // `//host/admin` as a URL: what follows the slashes is a host, also once a prefix before them has been dropped.
+  { doubt: 'empty_segment', sign: /^\n|\n\n/, read: cutAuthority },
   { doubt: 'params', sign: /;/, read: each((segment) => cutAt(segment, /;/)) },
   // As servers do that cut before they decode: `;x` is nothing, and a `%3B` further on stays.
   { doubt: 'params', sign: /(?:^|\n);/, read: each((segment) => (segment.startsWith(';') ? '' : segment)) },
@@ -50,6 +50,13 @@ function cutTail(segment: string): string {
   let end = segment.length
   while (end > 0 && '. '.includes(segment.charAt(end - 1))) end--
   return segment.slice(0, end)
+}
+
+function cutAuthority(segments: readonly string[]): string[] {
+  const slashes = segments.indexOf('')
+  const host = segments.findIndex((segment, at) => at > slashes && segment !== '')
+  const rest = host < 0 ? [] : segments.slice(host + 1)
+  return slashes === 0 && rest.length === 0 ? [''] : [...segments.slice(0, slashes), ...rest]
 }
 
 function cutEmptyEnd(segments: readonly string[]): string[] {

@@ -86,40 +86,32 @@ function foldedKey({ parsed }: Placed): string {
 function unreachable(group: readonly Placed[]): RouteFault[] {
   const table = createRouteTable(group.map(({ route, index }) => ({ ...route, index })))
   const word = unusedWord(group)
+  const byPattern = Map.groupBy(group, ({ parsed }) => parsed.key)
   return group.flatMap((placed): RouteFault[] => {
-    const sample = writePath(placed.parsed.pattern, { any: word, rest: word })
-    const reasons = sampleMethods(placed, group).map((method) =>
-      refusal({ table, sample, method, host: placed.parsed.host.replace('*', word) }),
-    )
-    const reason = reasons.find((found) => found !== undefined)
-    if (reason === undefined || reasons.includes(undefined)) return []
-    const remedy =
-      reason.code === 'ambiguous_target' ? doubts.filter((doubt) => reason.message.includes(doubt)).join(', ') : ''
-    const hint =
-      remedy === ''
-        ? ''
-        : `; give it allow_in_path: [${remedy}], or a route with the same callers for the other reading`
-    return [
-      {
-        index: placed.index,
-        key: 'path',
-        message: `is never reached: a request for ${sample} is refused, because ${reason.message}${hint}`,
-      },
-    ]
+    const { pattern, host, key } = placed.parsed
+    const sample = writePath(pattern, { any: word, rest: word })
+    const methods = sampleMethods(placed, byPattern.get(key) ?? [])
+    const refusals = methods.map((method) => refusal(table, { host: host.replace('*', word), sample, method }))
+    const [first] = refusals
+    if (!first || refusals.includes(undefined)) return []
+    const message = `is never reached: a request for ${sample} is refused, because ${first.message}${remedyFor(first)}`
+    return [{ index: placed.index, key: 'path', message }]
   })
 }
 
-function refusal({
-  table,
-  sample,
-  method,
-  host,
-}: {
-  table: RouteTable<RoutePattern>
-  sample: string
-  method: string
-  host: string
-}): GatewayError | undefined {
+function remedyFor(refusal: GatewayError): string {
+  const named = doubts.filter((doubt) => refusal.message.includes(doubt))
+  if (refusal.code !== 'ambiguous_target' || named.length === 0) return ''
+  return `; give it allow_in_path: [${named.join(', ')}], or a route with the same callers for the other reading`
+}
+
+interface Sample {
+  readonly host: string
+  readonly sample: string
+  readonly method: string
+}
+
+function refusal(table: RouteTable<RoutePattern>, { host, sample, method }: Sample): GatewayError | undefined {
   try {
     const target = readRequestTarget(sample, { targetLength: Number.POSITIVE_INFINITY })
     table.match({ host, target, methods: [method] })
@@ -131,10 +123,8 @@ function refusal({
 }
 
 /** The methods that the route takes, one if it takes all that are left. */
-function sampleMethods({ route, parsed }: Placed, group: readonly Placed[]): string[] {
-  const listed = group
-    .filter((other) => other.parsed.key === parsed.key)
-    .flatMap((other) => methodsOf(other.route) ?? [])
+function sampleMethods({ route }: Placed, siblings: readonly Placed[]): string[] {
+  const listed = siblings.flatMap((sibling) => methodsOf(sibling.route) ?? [])
   return methodsOf(route) ?? METHODS.filter((method) => !listed.includes(method)).slice(0, 1)
 }
 

@@ -9,7 +9,10 @@ const env = { HOME: '/home/somebody', SCOPEGATE_TEST_EMPTY: '' }
 
 /** Each broken file ends with the lines that it must be answered with, each behind `#> `. */
 function expectedLines(text: string): string[] {
-  return text.split('\n').filter((line) => line.startsWith('#> ')).map((line) => line.slice(3))
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('#> '))
+    .map((line) => line.slice(3))
 }
 
 function lines(file: string, text: string): string[] {

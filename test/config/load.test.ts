@@ -36,7 +36,7 @@ clients:
 `
 
 function secretOf(config: ReturnType<typeof parseConfig>): string {
-  const { client_secret: secret } = config.clients['c'] as unknown as { client_secret: Secret }
+  const { client_secret: secret } = config.clients.c as unknown as { client_secret: Secret }
   return secret.read()
 }
 
@@ -49,12 +49,14 @@ describe('loading a configuration', () => {
   })
 
   it('names the file that cannot be read', () => {
-    expect(() => loadConfig('/nonexistent/scopegate.yaml')).toThrow(/^\/nonexistent\/scopegate\.yaml:1:1: cannot be read \(ENOENT\)/)
+    expect(() => loadConfig('/nonexistent/scopegate.yaml')).toThrow(
+      /^\/nonexistent\/scopegate\.yaml:1:1: cannot be read \(ENOENT\)/,
+    )
   })
 
   it('needs no listener, server or client for a public route', () => {
     const config = parseConfig('routes: [{ path: /a, public: true, upstream: "http://a:1" }]', { file: 'x.yaml' })
-    expect(config.listeners['main']?.address).toEqual({ host: '127.0.0.1', port: 8080 })
+    expect(config.listeners.main?.address).toEqual({ host: '127.0.0.1', port: 8080 })
   })
 
   it('reads merge keys, with anchors under x-', () => {
@@ -72,7 +74,9 @@ describe('loading a configuration', () => {
 
   it('warns of a secret that stands in the file as it is, with its place', () => {
     const config = parseConfig(server + client('in-the-open') + route, { file: 'x.yaml' })
-    expect(config.warnings.map(({ line, path }) => ({ line, path }))).toEqual([{ line: 6, path: 'clients.c.client_secret' }])
+    expect(config.warnings.map(({ line, path }) => ({ line, path }))).toEqual([
+      { line: 6, path: 'clients.c.client_secret' },
+    ])
     expect(JSON.stringify(config.warnings)).not.toContain('in-the-open')
   })
 
@@ -83,7 +87,9 @@ authorization_servers:
   two: { issuer: https://two.example.com, access_tokens: { audience: any } }
 routes: [{ path: /a, require: any_token, upstream: "http://a:1" }]
 `
-    expect(parseConfig(text, { file: 'x.yaml' }).warnings.map(({ message }) => message)).toEqual([expect.stringContaining('one, two')])
+    expect(parseConfig(text, { file: 'x.yaml' }).warnings.map(({ message }) => message)).toEqual([
+      expect.stringContaining('one, two'),
+    ])
   })
 })
 
@@ -96,9 +102,10 @@ describe('substitution', () => {
   })
 
   it('fills numbers and booleans from text', () => {
-    const text = 'listeners: { main: { limits: { headers: "${env:H}" } } }\nroutes: [{ path: /a, public: "${env:P}", upstream: "http://a:1" }]'
+    const text =
+      'listeners: { main: { limits: { headers: "${env:H}" } } }\nroutes: [{ path: /a, public: "${env:P}", upstream: "http://a:1" }]'
     const config = parseConfig(text, { file: 'x.yaml', env: { H: '50', P: 'true' } })
-    expect([config.listeners['main']?.limits.headers, config.routes[0]?.public]).toEqual([50, true])
+    expect([config.listeners.main?.limits.headers, config.routes[0]?.public]).toEqual([50, true])
   })
 
   it('uses the default for a missing and for an empty variable', () => {

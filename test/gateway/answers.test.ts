@@ -5,7 +5,7 @@ import { type AuthorizationServer, startAuthorizationServer } from '../harness/a
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { ask, sendRaw } from '../harness/raw-client.ts'
 import { createSecret } from '../harness/secrets.ts'
-import { startRawUpstream, startUpstream, type RawUpstream, type Upstream } from '../harness/upstream.ts'
+import { type RawUpstream, startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
 
 let sso: AuthorizationServer
 let upstream: Upstream
@@ -74,7 +74,7 @@ async function expectRefusal(bytes: string, expected: Expected): Promise<void> {
   expect(answer.headers['content-type']).toBe('application/problem+json')
   expect(answer.headers['cache-control']).toBe('no-store')
   expect(answer.headers['www-authenticate']).toBe(expected.challenge)
-  expect(answer.headers['allow']).toBe(expected.allow)
+  expect(answer.headers.allow).toBe(expected.allow)
   expect(answer.headers['retry-after'] !== undefined).toBe(expected.retryAfter === true)
   expect(upstream.requests.length).toBe(before)
   expect(JSON.stringify(answer)).not.toContain('127.0.0.1')
@@ -87,36 +87,88 @@ const bare = 'Bearer realm="scopegate"'
 const refusals: Record<string, [bytes: string, expected: Expected]> = {
   'a dot segment': [get('/public/../read/1'), { status: 400, code: 'invalid_target' }],
   'a path with two readings': [get('/public/..;/read'), { status: 400, code: 'invalid_target' }],
-  'a path that a lenient server reads as another route': [get('/read%2f..%2fpublic'), { status: 400, code: 'invalid_target' }],
+  'a path that a lenient server reads as another route': [
+    get('/read%2f..%2fpublic'),
+    { status: 400, code: 'invalid_target' },
+  ],
   'an absolute-form target': [get('http://api.example.test/public'), { status: 400, code: 'invalid_target' }],
   'OPTIONS *': ['OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', { status: 400, code: 'invalid_target' }],
-  'an authority-form target': ['CONNECT api.example.test:443 HTTP/1.1\r\nHost: a\r\n\r\n', { status: 400, code: 'invalid_target' }],
-  'a length beside an encoding': ['POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', { status: 400, code: 'malformed_request' }],
-  'an encoding that is not chunked': ['POST /public HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', { status: 400, code: 'invalid_framing' }],
+  'an authority-form target': [
+    'CONNECT api.example.test:443 HTTP/1.1\r\nHost: a\r\n\r\n',
+    { status: 400, code: 'invalid_target' },
+  ],
+  'a length beside an encoding': [
+    'POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    { status: 400, code: 'malformed_request' },
+  ],
+  'an encoding that is not chunked': [
+    'POST /public HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    { status: 400, code: 'invalid_framing' },
+  ],
   'two Host headers': ['GET /public HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', { status: 400, code: 'duplicate_header' }],
-  'two Authorization headers': [get('/any', 'Authorization: Bearer a', 'Authorization: Bearer b'), { status: 400, code: 'duplicate_header' }],
+  'two Authorization headers': [
+    get('/any', 'Authorization: Bearer a', 'Authorization: Bearer b'),
+    { status: 400, code: 'duplicate_header' },
+  ],
   'no Host': ['GET /public HTTP/1.1\r\n\r\n', { status: 400, code: 'invalid_host' }],
   'no HTTP at all': ['GET /public\tHTCPCP/1.0\r\n\r\n', { status: 400, code: 'malformed_request' }],
   'a target that is too long': [get(`/public?${'a'.repeat(2000)}`), { status: 414, code: 'target_too_long' }],
-  'headers that are too large': [get('/public', `X-Large: ${'a'.repeat(6000)}`), { status: 431, code: 'headers_too_large' }],
-  'too many headers': [get('/public', ...Array.from({ length: 31 }, (_, index) => `X-${index}: a`)), { status: 431, code: 'headers_too_large' }],
+  'headers that are too large': [
+    get('/public', `X-Large: ${'a'.repeat(6000)}`),
+    { status: 431, code: 'headers_too_large' },
+  ],
+  'too many headers': [
+    get('/public', ...Array.from({ length: 31 }, (_, index) => `X-${index}: a`)),
+    { status: 431, code: 'headers_too_large' },
+  ],
   'an expectation that is none': [get('/public', 'Expect: tea'), { status: 417, code: 'expectation_failed' }],
-  'a method that HTTP does not know': ['BREW /public HTTP/1.1\r\nHost: a\r\n\r\n', { status: 501, code: 'method_not_implemented' }],
-  'an upgrade': [get('/public', 'Connection: Upgrade', 'Upgrade: websocket'), { status: 501, code: 'upgrade_not_supported' }],
-  'a body that is too large': ['POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n', { status: 413, code: 'body_too_large' }],
+  'a method that HTTP does not know': [
+    'BREW /public HTTP/1.1\r\nHost: a\r\n\r\n',
+    { status: 501, code: 'method_not_implemented' },
+  ],
+  'an upgrade': [
+    get('/public', 'Connection: Upgrade', 'Upgrade: websocket'),
+    { status: 501, code: 'upgrade_not_supported' },
+  ],
+  'a body that is too large': [
+    'POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n',
+    { status: 413, code: 'body_too_large' },
+  ],
   'no token': [get('/any'), { status: 401, code: 'token_required', challenge: bare }],
-  'another scheme': [get('/any', 'Authorization: Basic YTpi'), { status: 401, code: 'token_required', challenge: bare }],
-  'a token in the query alone': [get('/any?access_token=abc'), { status: 401, code: 'token_required', challenge: bare }],
+  'another scheme': [
+    get('/any', 'Authorization: Basic YTpi'),
+    { status: 401, code: 'token_required', challenge: bare },
+  ],
+  'a token in the query alone': [
+    get('/any?access_token=abc'),
+    { status: 401, code: 'token_required', challenge: bare },
+  ],
   'a token in the header and one in the query': [
     get('/any?access_token=abc', 'Authorization: Bearer abc'),
-    { status: 400, code: 'invalid_request', challenge: `Bearer realm="scopegate", error="invalid_request", error_description="${errorCodes.invalid_request[1]}"` },
+    {
+      status: 400,
+      code: 'invalid_request',
+      challenge: `Bearer realm="scopegate", error="invalid_request", error_description="${errorCodes.invalid_request[1]}"`,
+    },
   ],
-  'a malformed token': [get('/any', 'Authorization: Bearer abc'), { status: 401, code: 'invalid_token', challenge: invalidToken }],
+  'a malformed token': [
+    get('/any', 'Authorization: Bearer abc'),
+    { status: 401, code: 'invalid_token', challenge: invalidToken },
+  ],
   'a caller from another network': [get('/nobody'), { status: 403, code: 'caller_not_allowed' }],
   'a path that no route owns': [get('/nowhere'), { status: 404, code: 'no_route' }],
-  'a method that the path does not take': ['DELETE /read/1 HTTP/1.1\r\nHost: a\r\n\r\n', { status: 405, code: 'method_not_allowed', allow: 'GET, HEAD' }],
-  'an authorization server that refuses the client': [get('/refused'), { status: 502, code: 'authorization_server_refused' }],
-  'an authorization server that cannot be reached': [get('/unreachable'), { status: 503, code: 'authorization_server_unavailable', retryAfter: true }],
+  'a method that the path does not take': [
+    'DELETE /read/1 HTTP/1.1\r\nHost: a\r\n\r\n',
+    { status: 405, code: 'method_not_allowed', allow: 'GET, HEAD' },
+  ],
+  'an authorization server that refuses the client': [
+    get('/refused'),
+    { status: 502, code: 'authorization_server_refused' },
+  ],
+  'an authorization server that cannot be reached': [
+    get('/unreachable'),
+    { status: 503, code: 'authorization_server_unavailable', retryAfter: true },
+  ],
   'an upstream that cannot be reached': [get('/dead'), { status: 502, code: 'upstream_unreachable' }],
   'an upstream that is silent': [get('/silent'), { status: 504, code: 'upstream_timeout' }],
   'an upstream that speaks no HTTP': [get('/nonsense'), { status: 502, code: 'upstream_invalid_response' }],
@@ -135,50 +187,81 @@ describe('what the gateway refuses, and how it says so', () => {
 
   it('a body that comes too slowly: 408, and what the upstream got is no whole request', async () => {
     const answer = await ask(gateway.port, 'POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc')
-    expect([answer.status, answer.headers['connection'], JSON.parse(answer.body).code]).toEqual([408, 'close', 'request_timeout'])
+    expect([answer.status, answer.headers.connection, JSON.parse(answer.body).code]).toEqual([
+      408,
+      'close',
+      'request_timeout',
+    ])
     expect(upstream.requests.at(-1)?.complete()).toBe(false)
   })
 
   it('a request that has passed here before: 508', async () => {
     await ask(gateway.port, get('/public'))
-    const via = upstream.requests.at(-1)?.headers['via'] ?? ''
+    const via = upstream.requests.at(-1)?.headers.via ?? ''
     expect(via).toMatch(/^1\.1 scopegate-/)
     await expectRefusal(get('/public', `Via: 1.0 elsewhere, ${via}`), { status: 508, code: 'loop_detected' })
   })
 
   it('a token of a server that the route does not name: 401', async () => {
-    await expectRefusal(get('/other', `Authorization: Bearer ${await sso.issueToken()}`), { status: 401, code: 'invalid_token', challenge: invalidToken })
+    await expectRefusal(get('/other', `Authorization: Bearer ${await sso.issueToken()}`), {
+      status: 401,
+      code: 'invalid_token',
+      challenge: invalidToken,
+    })
   })
 
   it('an expired token: 401', async () => {
     const token = await sso.signToken({ exp: Math.floor(Date.now() / 1000) - 60 })
-    await expectRefusal(get('/any', `Authorization: Bearer ${token}`), { status: 401, code: 'invalid_token', challenge: invalidToken })
+    await expectRefusal(get('/any', `Authorization: Bearer ${token}`), {
+      status: 401,
+      code: 'invalid_token',
+      challenge: invalidToken,
+    })
   })
 
   it('a token for somebody else: 401', async () => {
     const token = await sso.signToken({ aud: 'https://elsewhere.example' })
-    await expectRefusal(get('/any', `Authorization: Bearer ${token}`), { status: 401, code: 'invalid_token', challenge: invalidToken })
+    await expectRefusal(get('/any', `Authorization: Bearer ${token}`), {
+      status: 401,
+      code: 'invalid_token',
+      challenge: invalidToken,
+    })
   })
 
   it('too little scope: 403, with the scope that is needed', async () => {
     const token = await sso.issueToken({ scope: 'customer.read' })
     const challenge = `Bearer realm="scopegate", error="insufficient_scope", error_description="${errorCodes.insufficient_scope[1]}", scope="customer.read country.read"`
-    await expectRefusal(get('/read/1', `Authorization: Bearer ${token}`), { status: 403, code: 'insufficient_scope', challenge })
+    await expectRefusal(get('/read/1', `Authorization: Bearer ${token}`), {
+      status: 403,
+      code: 'insufficient_scope',
+      challenge,
+    })
   })
 
   it('none of several scopes: 403, which names none of them', async () => {
     const token = await sso.issueToken({ scope: 'customer.read' })
     const challenge = `Bearer realm="scopegate", error="insufficient_scope", error_description="${errorCodes.insufficient_scope[1]}"`
-    await expectRefusal(get('/either', `Authorization: Bearer ${token}`), { status: 403, code: 'insufficient_scope', challenge })
+    await expectRefusal(get('/either', `Authorization: Bearer ${token}`), {
+      status: 403,
+      code: 'insufficient_scope',
+      challenge,
+    })
   })
 
   it('a claim that does not hold: 403', async () => {
-    await expectRefusal(get('/role', `Authorization: Bearer ${await sso.issueToken()}`), { status: 403, code: 'claim_required' })
+    await expectRefusal(get('/role', `Authorization: Bearer ${await sso.issueToken()}`), {
+      status: 403,
+      code: 'claim_required',
+    })
   })
 
   it('no keys of the issuer to be had: 503, never 401', async () => {
     const other = await sso.signToken({ iss: 'http://127.0.0.1:1' })
-    await expectRefusal(get('/any', `Authorization: Bearer ${other}`), { status: 503, code: 'keys_unavailable', retryAfter: true })
+    await expectRefusal(get('/any', `Authorization: Bearer ${other}`), {
+      status: 503,
+      code: 'keys_unavailable',
+      retryAfter: true,
+    })
   })
 
   it('a caller that went away: 499, in the log alone', async () => {
@@ -193,8 +276,18 @@ describe('what the gateway lets through', () => {
     const token = await sso.issueToken({ scope: 'customer.read country.read' })
     const answer = await ask(gateway.port, get('/read/1?full=1', `Authorization: Bearer ${token}`))
     expect(answer.status).toBe(200)
-    expect(upstream.requests.at(-1)).toMatchObject({ url: '/read/1?full=1', headers: { authorization: `Bearer ${token}` } })
-    expect(gateway.lastLine()).toMatchObject({ code: 'ok', status: 200, upstream_status: 200, route: '/read/** GET', caller: 'default-client', path: '/read/1' })
+    expect(upstream.requests.at(-1)).toMatchObject({
+      url: '/read/1?full=1',
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(gateway.lastLine()).toMatchObject({
+      code: 'ok',
+      status: 200,
+      upstream_status: 200,
+      route: '/read/** GET',
+      caller: 'default-client',
+      path: '/read/1',
+    })
   })
 
   it('a token with one of several scopes', async () => {
@@ -204,7 +297,11 @@ describe('what the gateway lets through', () => {
 
   it('a HEAD where GET is taken', async () => {
     const token = await sso.issueToken({ scope: 'customer.read country.read' })
-    const answer = await ask(gateway.port, `HEAD /read/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`, { head: true })
+    const answer = await ask(
+      gateway.port,
+      `HEAD /read/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+      { head: true },
+    )
     expect(answer.status).toBe(200)
   })
 })
@@ -214,7 +311,7 @@ it('once stopping, every new request is 503', async () => {
   expect((await fetch(other.url)).status).toBe(200)
   other.gateway.stop()
   const answer = await ask(other.port, get('/'))
-  expect([answer.status, answer.headers['connection'], answer.headers['retry-after']]).toEqual([503, 'close', '1'])
+  expect([answer.status, answer.headers.connection, answer.headers['retry-after']]).toEqual([503, 'close', '1'])
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'stopping' })
   await other.stop()
 })

@@ -22,7 +22,10 @@ export interface GatewayWish {
 }
 
 /** A gateway on a free port, made of the YAML text as `serve` makes one. */
-export async function startGateway(yaml: string, { env = {}, clock, listener }: GatewayWish = {}): Promise<RunningGateway> {
+export async function startGateway(
+  yaml: string,
+  { env = {}, clock, listener }: GatewayWish = {},
+): Promise<RunningGateway> {
   const log = createTestLog()
   const config = parseConfig(yaml, { file: 'test.yaml', env })
   const gateway = createGateway(config, { log: createLog(log), ...(clock && { clock }) })

@@ -10,7 +10,8 @@ export const clientSecretPost = defineClientAuthMethod({
   create({ client_secret: clientSecret }) {
     return {
       identify: () => clientSecret.recent(),
-      authenticate: (server, client, body, headers) => ClientSecretPost(clientSecret.read())(server, client, body, headers),
+      authenticate: (server, client, body, headers) =>
+        ClientSecretPost(clientSecret.read())(server, client, body, headers),
     }
   },
 })

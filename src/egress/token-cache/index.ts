@@ -6,7 +6,9 @@ import { createMemoryTokenCache } from './memory.ts'
 /** How access tokens are kept. */
 export const tokenCacheOptions = z
   .strictObject({
-    refresh_before_expiry: duration().prefault('60s').describe('how long before its expiry a used token is renewed; never more than half of its lifetime'),
+    refresh_before_expiry: duration()
+      .prefault('60s')
+      .describe('how long before its expiry a used token is renewed; never more than half of its lifetime'),
     default_expires_in: duration().prefault('5m').describe('how long a token counts as good whose server does not say'),
   })
   .prefault({})

@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest'
+import type { RoutePattern } from '../../src/routes/pattern-owner.ts'
+import { askWith, routesFor } from '../routes/ask.ts'
+
+/*
+ * The attack: a listener has a wide route that lets many in, and below it a narrow one for few. The caller belongs to
+ * the many, and writes the narrow path in a way that this gateway takes for something else, and the server behind takes
+ * for the narrow path: it folds letters, decodes twice, cuts parameters, merges slashes, trims dots, reads `//x` as a
+ * host, or forgives bytes that are no UTF-8. Traefik, heimdall, Envoy, Istio, ESPv2 and OPA's plugin each had one.
+ */
+const disguised = [
+  '/ADMIN/x',
+  '/Admin/x',
+  '/admi%4E/x',
+  '/adm%C4%B1n/x',
+  '/ADM%C4%B0N/x',
+  '//admin/x',
+  '///admin/x',
+  '/%2Fadmin/x',
+  '/%2F%2Fadmin/x',
+  '/%5Cadmin/x',
+  '//host/admin/x',
+  '//host.example:80/admin/x',
+  '/%2Fhost/admin/x',
+  '/%5C%5Chost/admin/x',
+  '/admin;/x',
+  '/admin;a=b/x',
+  '/admin%3Ba/x',
+  '/admin%253Ba/x',
+  '/;a/admin/x',
+  '/;/admin/x',
+  '/admin%2Fx',
+  '/admin%2fx',
+  '/admin%5Cx',
+  '/admin%252Fx',
+  '/admin%25252Fx',
+  '/admin%u002fx',
+  '/admin%u2215x',
+  '/admin%uFF0Fx',
+  '/admin%EF%BC%8Fx',
+  '/admin%E2%88%95x',
+  '/admin%E2%81%84x',
+  '/admin%C0%AFx',
+  '/admin%E0%80%AFx',
+  '/admin%F0%80%80%AFx',
+  '/admin%F8%80%80%80%AFx',
+  '/admin%FC%80%80%80%80%AFx',
+  '/admin%C0%2Fx',
+  '/admin%C1%9Cx',
+  '/admin%25C0%25AFx',
+  '/%2561dmin/x',
+  '/%252561dmin/x',
+  '/%u0061dmin/x',
+  '/%25u0061dmin/x',
+  '/%EF%BD%81dmin/x',
+  '/%EF%BC%85%36%31dmin/x',
+  '/%C1%A1dmin/x',
+  '/%FFadmin/x',
+  '/ad%80min/x',
+  '/admin./x',
+  '/admin.../x',
+  '/admin%20/x',
+  '/admin.%20/x',
+  '/admin%C2%A0/x',
+  '/admin%252e/x',
+  '/admin%3F/x',
+  '/admin%23/x',
+  '/admin%253Fx',
+  '/%41DMIN;x/x',
+  '/Admin.;x//y',
+]
+
+/** Those that no server must ever see, whoever sends them. */
+const forbidden = [
+  '/open/../admin/x',
+  '/open/%2e%2e/admin/x',
+  '/open/.%2E/admin/x',
+  '/open/..;/admin/x',
+  '/open/..;a=b/admin/x',
+  '/open/;/../admin/x',
+  '/open/..%2Fadmin/x',
+  '/open/..%5Cadmin/x',
+  '/open%2F..%2Fadmin/x',
+  '/open/%252e%252e/admin/x',
+  '/open/%25252e%25252e/admin/x',
+  '/open/..%252Fadmin/x',
+  '/open/%u002e%u002e/admin/x',
+  '/open/%C0%AE%C0%AE/admin/x',
+  '/open/%25C0%25AE%25C0%25AE/admin/x',
+  '/open/%E0%80%AE./admin/x',
+  '/open/%C0%2E%C0%2E/admin/x',
+  '/open/%C0n%C0n/admin/x',
+  '/open/%EF%BC%8E%EF%BC%8E/admin/x',
+  '/open/%E2%80%A5/admin/x',
+  '/open/%E2%80%A6/admin/x',
+  '/open/.%FF./admin/x',
+  '/open/..%FF/admin/x',
+  '/open/.../admin/x',
+  '/open/..%20/admin/x',
+  '/open/%20../admin/x',
+  '/open/..%3Fx',
+  '/open/..%23/admin',
+  '/open/.',
+  '/open/..',
+  '/..',
+  '/open/..\\admin',
+  '/admin%00',
+  '/admin%00.png',
+  '/admin%2500.png',
+  '/admin%C0%80.png',
+  '/admin%0d%0aX-Role:%20admin',
+  '/admin%C2%85',
+  '/admin#',
+  '/open#/../admin',
+  '/open?x#y',
+  'http://host/admin/x',
+  'https:/admin/x',
+  'admin/x',
+  '*',
+  '',
+]
+
+describe('the narrow path in disguise', () => {
+  const narrow: RoutePattern[] = routesFor({ '/admin/**': 'few' })
+
+  it.each(disguised)('%s does not slip through the wide route', (target) => {
+    expect(askWith([...routesFor({ '/**': 'many' }), ...narrow])(target)).toBe('400 ambiguous_target')
+  })
+
+  it.each(disguised)('/api/v1%s does not either, below a prefix', (target) => {
+    const ask = askWith(
+      routesFor({ '/api/**': 'many', '/api/v1/**': 'many', '/api/v1/admin/**': 'few', '/admin/**': 'few' }),
+    )
+    expect(ask(`/api/v1${target}`)).toMatch(/^400 /)
+  })
+
+  it.each(disguised)('%s does not where the narrow one is one of two methods', (target) => {
+    const methods: RoutePattern[] = [
+      { path: '/admin/**', methods: ['GET'], admission: 'many' },
+      { path: '/admin/**', methods: ['POST'], admission: 'few' },
+    ]
+    expect(askWith([...routesFor({ '/**': 'many' }), ...methods])(target, { method: 'POST' })).toBe(
+      '400 ambiguous_target',
+    )
+    expect(askWith([...routesFor({ '/**': 'many' }), ...methods])(target, { method: 'DELETE' })).toBe(
+      '400 ambiguous_target',
+    )
+  })
+
+  it.each(forbidden)('%s is refused whoever may come in', (target) => {
+    expect(askWith(routesFor({ '/**': 'many' }))(target)).toBe('400 invalid_target')
+    expect(askWith(routesFor({ '/nothing': 'many' }))(target)).toBe('400 invalid_target')
+  })
+})
+
+/*
+ * The attack: a literal route lets many in, the wildcard beside it few (`/users/me` and `/users/*`). The caller spells
+ * the literal so that the fullest reading finds it, and a server that folds or cuts before it decodes does not.
+ */
+describe('a literal that hides its wildcard', () => {
+  const ask = askWith(routesFor({ '/**': 'many', '/users/*': 'few', '/users/me': 'many' }))
+
+  it.each([
+    '/USERS/%4DE',
+    '/users;a/me%3Bz',
+    '/;a/users/me%3Bz',
+    '/users./me%2E',
+    '/Users/m%E2%84%AA',
+    '/users%2Fme%252F',
+  ])('%s is refused', (target) => {
+    expect(ask(target)).toBe('400 ambiguous_target')
+  })
+
+  it('spelt plainly it is what it is', () => {
+    expect(ask('/users/me')).toBe('/users/me')
+    expect(ask('/users/you')).toBe('/users/*')
+  })
+})
+
+/* The attack: a name in Host that the gateway and the server behind it do not read alike. */
+describe('a host in disguise', () => {
+  const ask = askWith([
+    { path: '/**', admission: 'many' },
+    { path: '/**', label: 'inside', host: '*.internal.example', admission: 'few' },
+    { path: '/**', label: 'loopback', host: '[::1]', admission: 'few' },
+  ])
+
+  it.each([
+    ['A.INTERNAL.example', 'inside'],
+    ['a.internal.example.', 'inside'],
+    ['a.internal.example.:443', 'inside'],
+    ['[0:0:0:0:0:0:0:1]:80', 'loopback'],
+    ['[::0001]', 'loopback'],
+    ['a.internal.example..', '400 invalid_host'],
+    ['user@a.internal.example', '400 invalid_host'],
+    ['a.internal.example,b.example', '400 invalid_host'],
+    ['a%2Einternal.example', '400 invalid_host'],
+    ['a.internal.example#', '400 invalid_host'],
+  ])('%s is %s', (host, answer) => {
+    expect(ask('/x', { host })).toBe(answer)
+  })
+})
