@@ -131,7 +131,7 @@ describe('reading a request target', () => {
   })
 
   it('gives up on a path with more readings than can be followed, without following them all', () => {
-    for (const unit of ['%FF;/', '%2F;', '%EF%BC%8F%FF/', ';%FF%C3%A9%2F//', '%C0%AE%FFa%EF%BC%8F;%2F%5C%3F%2541//']) {
+    for (const unit of ['%EF%BC%8F%FF/', ';%FF%C3%A9%2F//', '%C0%AE%FFa%EF%BC%8F;%2F%5C%3F%2541//']) {
       expect(codeOf(`/${unit.repeat(8000 / unit.length)}`)).toBe('ambiguous_target')
     }
   })
