@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import type { Socket } from 'node:net'
 import { type ErrorCode, GatewayError } from './base/errors.ts'
 import type { ListenerOptions } from './config/listener.ts'
-import { type ErrorContext, writeErrorToSocket } from './error-response.ts'
+import { type ErrorContext, isLingering, writeErrorToSocket } from './error-response.ts'
 
 /** What a listener's own server is created with: the limits that Node takes at that moment alone. */
 export function serverOptions(options: ListenerOptions): ServerOptions {
@@ -60,7 +60,9 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
   server.prependListener('request', (request, response) => latest.set(request.socket, response))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = clientErrorCode(error)
-    if (code === undefined || isAnswering(latest.get(socket as Socket))) socket.destroy()
+    const response = latest.get(socket as Socket)
+    if (response && isLingering(response)) (socket as Socket).destroySoon()
+    else if (code === undefined || isAnswering(response)) socket.destroy()
     else refuse(socket as Socket, new GatewayError(code, { reason: error.code ?? error.name, closeConnection: true }))
   })
   let connections = 0

@@ -49,11 +49,20 @@ export function answerError(
   endAfterBody(request, response)
 }
 
+/** Answers of the gateway's own that are out, while the rest of the request is still read. */
+const lingering = new WeakSet<ServerResponse>()
+
+/** True for a response that holds a whole error answer and waits for the end of the request alone. */
+export function isLingering(response: ServerResponse): boolean {
+  return lingering.has(response)
+}
+
 /**
  * The answer is out, and the body is still coming in: closing now would reset the connection, and the caller might never
  * see the answer. So the rest is read and dropped, for a moment.
  */
 function endAfterBody(request: IncomingMessage, response: ServerResponse): void {
+  lingering.add(response)
   const timer = setTimeout(() => {
     response.end()
     request.socket.destroySoon()

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
-import { certificates, duration, flag, httpUrl } from '../base/scalars.ts'
+import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scalars.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createMetadataSource } from './metadata.ts'
 
@@ -26,16 +26,15 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
     const url = given[key]
     return typeof url !== 'string' || given.allow_http === true || !isPlainHttp(url)
   })
-  const always = { when: () => true }
   return urls.reduce(
     (current, key, index) =>
       current.refine((given) => rules[index]?.(given) ?? false, {
-        ...always,
+        ...ruleOverMap,
         path: [key],
         message: 'is reached over plain http; use https, or write allow_http: true beside it',
       }),
     schema.refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
-      ...always,
+      ...ruleOverMap,
       message: 'has neither issuer nor token_endpoint; give it its issuer',
     }),
   )

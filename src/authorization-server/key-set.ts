@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { errorTrail, type Log } from '../base/log.ts'
-import { duration } from '../base/scalars.ts'
+import { duration, ruleOverMap } from '../base/scalars.ts'
 import { fetchKeys, type KeySetServer } from './key-set-document.ts'
 import type { PublicKey } from './public-key.ts'
 import type { SignatureAlgorithm } from './signature-algorithms.ts'
@@ -16,7 +16,7 @@ export const keySetOptions = z
     keep: duration().prefault('24h').describe('how long the last keys are used while the server gives no new ones'),
   })
   .refine(({ refresh, keep }) => !(keep < refresh), {
-    when: ({ value }) => typeof value === 'object' && value !== null,
+    ...ruleOverMap,
     path: ['keep'],
     message: 'is shorter than refresh, so that there would be no keys in between; make it longer',
   })

@@ -173,6 +173,12 @@ export const certificates = () =>
       : { fault: 'must be certificates in PEM, as in ${file:ca.pem}' }
   })
 
+/** When a rule over the keys of a map is asked: beside every other fault in it, and never where there is no map. */
+export const ruleOverMap = {
+  when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
+  params: { rule: true },
+}
+
 /** A list with at least one entry: emptiness never opens. */
 export const listOf = <Entry extends z.ZodType>(entry: Entry) =>
   z.array(entry).min(1, 'is an empty list: name at least one, or remove the key')

@@ -20,25 +20,21 @@ export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8
 
 /** One listener: where the gateway takes requests, and what it takes. */
 export const listenerOptions = z.strictObject({
-  address: address().default({ host: '127.0.0.1', port: 8080 }).describe('host:port; port 0 picks a free one'),
+  address: address().prefault('127.0.0.1:8080').describe('host:port; port 0 picks a free one'),
   public_url: httpUrl().optional().describe('how callers see this listener; never taken from Host'),
   trusted_proxies: listOf(network()).optional().describe("networks whose X-Forwarded-* are believed; default nobody's"),
   timeouts: z
     .strictObject({
-      headers: duration().default(10_000).describe('until the headers of a request are complete'),
-      body_idle: duration().default(60_000).describe('silence between two pieces of a request body'),
-      keep_alive: duration().default(65_000).describe('how long an idle connection is kept'),
+      headers: duration().prefault('10s').describe('until the headers of a request are complete'),
+      body_idle: duration().prefault('60s').describe('silence between two pieces of a request body'),
+      keep_alive: duration().prefault('65s').describe('how long an idle connection is kept'),
     })
     .prefault({}),
   limits: z
     .strictObject({
-      header_size: size()
-        .default(16 * 1024)
-        .describe('all headers of a request together'),
+      header_size: size().prefault('16KiB').describe('all headers of a request together'),
       headers: integer(1, 2000).default(100).describe('number of header lines of a request'),
-      target_length: size()
-        .default(8 * 1024)
-        .describe('path and query of a request'),
+      target_length: size().prefault('8KiB').describe('path and query of a request'),
       body_size: size().optional().describe('the body of a request; default no limit'),
       connections: integer(1, 1_000_000).default(10_000).describe('open connections'),
     })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
-import { duration, flag, parsedText, text } from '../base/scalars.ts'
+import { duration, flag, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
@@ -10,9 +10,6 @@ import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
 import { pathOptions } from '../routes/path-options.ts'
 import { address, listenerOptions } from './listener.ts'
-
-/** A rule over several keys is told beside every other fault, not after them. */
-const always = { when: () => true }
 
 /** The name that the user gives to a listener, a server or a client. */
 const name = () =>
@@ -45,21 +42,21 @@ export const routeOptions = z
     ...proxyRouteOptions,
   })
   .refine((route) => given(route.public) || given(route.require) || given(route.callers), {
-    ...always,
+    ...ruleOverMap,
     message: 'does not say who may come in: give it require (a token), callers (a network), or public: true',
   })
   .refine((route) => route.public !== false, {
-    ...always,
+    ...ruleOverMap,
     path: ['public'],
     message: 'can only be true; a route that is not public has require or callers instead',
   })
   .refine((route) => !(route.public === true && (given(route.require) || given(route.callers))), {
-    ...always,
+    ...ruleOverMap,
     path: ['public'],
     message: 'stands beside require or callers, and must stand alone: keep one of them',
   })
   .refine((route) => !(given(route.public) && given(route.token)), {
-    ...always,
+    ...ruleOverMap,
     path: ['token'],
     message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
   })

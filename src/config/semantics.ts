@@ -15,7 +15,10 @@ export function semanticFindings(values: unknown): Finding[] {
     const parsed = routeOptions.safeParse(value)
     return parsed.success ? [{ index, route: parsed.data }] : []
   })
-  return [...routes.flatMap(({ index, route }) => upstreamFindings(route, index)), ...patternFindings(routes)]
+  return [
+    ...routes.flatMap(({ index, route }) => [...upstreamFindings(route, index), ...identityFindings(route, index)]),
+    ...patternFindings(routes),
+  ]
 }
 
 function upstreamFindings({ upstream, path, token }: RouteOptions, index: number): Finding[] {
@@ -34,6 +37,23 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
     })
   }
   return findings
+}
+
+/** Headers that would never be set are a mistake: somebody waits for them. */
+function identityFindings(route: RouteOptions, index: number): Finding[] {
+  const at = ['routes', index, 'identity_headers']
+  if (route.identity_headers === undefined) return []
+  if (!route.require) return [{ path: at, message: 'stands on a route without require, where no token says who calls' }]
+  const told = !route.token || route.forwarded_headers === true
+  return told
+    ? []
+    : [
+        {
+          path: at,
+          message:
+            'is never sent to the upstream of a token route; write forwarded_headers: true if it is to know who calls',
+        },
+      ]
 }
 
 function patternFindings(routes: readonly { readonly index: number; readonly route: RouteOptions }[]): Finding[] {

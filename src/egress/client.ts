@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
-import { listOf, oneOf, oneOrMore, parsedText, scopeText, scopeToken, text } from '../base/scalars.ts'
+import { listOf, oneOf, oneOrMore, parsedText, ruleOverMap, scopeText, scopeToken, text } from '../base/scalars.ts'
 
 const reservedParameters = [
   'grant_type',
@@ -40,9 +40,8 @@ const wishes = {
   resource: oneOrMore(resource()).optional().describe('the `resource` parameter (RFC 8707)'),
 }
 
-const always = { when: () => true }
 const oneScopeKey = {
-  ...always,
+  ...ruleOverMap,
   path: ['scopes'],
   message: 'stands beside scope; keep one of them: they mean the same',
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { parseClaimPath, readClaim } from '../base/claim-path.ts'
 import { GatewayError } from '../base/errors.ts'
-import { listOf, oneOrMore, scopeToken, text } from '../base/scalars.ts'
+import { listOf, oneOrMore, ruleOverMap, scopeToken, text } from '../base/scalars.ts'
 import { Substituted } from '../base/substituted.ts'
 import type { AccessToken } from './access-token.ts'
 
@@ -18,17 +18,11 @@ const anyToken = z
   })
   .meta({ type: 'string', enum: ['any_token'] })
 
-const isMap = (value: unknown) => typeof value === 'object' && value !== null
-const params = { rule: true }
-
-/** A rule over the keys of a map, told beside every other fault in it. */
-const rule = { params, when: ({ value }: { readonly value: unknown }) => isMap(value) }
-
-/** One that has nothing to say where there is any other fault: a map with a misspelt key is not empty. */
+/** A rule that has nothing to say where there is any other fault: a map with a misspelt key is not empty. */
 const lastRule = {
-  params,
-  when: ({ value, issues }: { readonly value: unknown; readonly issues: readonly unknown[] }) =>
-    isMap(value) && issues.length === 0,
+  ...ruleOverMap,
+  when: (given: { readonly value: unknown; readonly issues: readonly unknown[] }) =>
+    ruleOverMap.when(given) && given.issues.length === 0,
 }
 
 const claimName = z
@@ -54,7 +48,7 @@ const conditions = z
     message: `is empty, which never means "anybody": it must be ${expected}`,
   })
   .refine((given) => !(given.scopes !== undefined && given.any_scope !== undefined), {
-    ...rule,
+    ...ruleOverMap,
     path: ['any_scope'],
     message: 'stands beside scopes; keep scopes (all of them) or any_scope (at least one)',
   })
