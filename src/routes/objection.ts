@@ -1,7 +1,7 @@
 import { type DoubtSet, doubtNames, doubtSet } from './doubts.ts'
 import { anySegment } from './path-pattern.ts'
 import { type PatternOwner, type RoutePattern, routeFor } from './pattern-owner.ts'
-import { foldedOwners, mixedOwners } from './possible-owners.ts'
+import { possibleOwners } from './possible-owners.ts'
 import { lenientReadings, type Reading } from './readings.ts'
 import { findOwner, type HostIndex } from './route-index.ts'
 import type { RoutedRequest } from './route-table.ts'
@@ -37,31 +37,13 @@ export function findObjection<Route extends RoutePattern>(
   const readings = [{ segments: target.segments, doubts: 0 }, ...lenient]
   const folds = (allowed & caseDoubt) === 0
   for (const reading of readings) {
-    const objection = objectionTo(reading, { ownership, request, folds })
-    if (objection !== undefined) return objection
+    const exact = findOwner(ownership.index, reading.segments)
+    if (!exact && mayBelongToNone(reading, request, ownership.owner)) continue
+    const flaw = exact ? flawOf([exact], request, ownership) : 'no route'
+    if (flaw !== undefined) return told(reading.doubts, flaw)
   }
-  const mixed = flawOf(mixedOwners(readings, { ...ownership, folds }), request, ownership)
-  return (
-    mixed &&
-    `read in part another way (${doubtNames(doubts | (folds ? caseDoubt : 0)).join(', ')}), it belongs to ${mixed}`
-  )
-}
-
-interface Question<Route> {
-  readonly ownership: Ownership<Route>
-  readonly request: RoutedRequest
-  readonly folds: boolean
-}
-
-/** Asks after one reading: as it is, and with its letter case folded. */
-function objectionTo<Route extends RoutePattern>(reading: Reading, question: Question<Route>): string | undefined {
-  const { ownership, request, folds } = question
-  const exact = findOwner(ownership.index, reading.segments)
-  if (!exact) return mayBelongToNone(reading, request, ownership.owner) ? undefined : told(reading.doubts, 'no route')
-  const flaw = flawOf([exact], request, ownership)
-  if (flaw !== undefined) return told(reading.doubts, flaw)
-  const folded = folds ? flawOf(foldedOwners(reading, ownership), request, ownership) : undefined
-  return folded && told(reading.doubts | caseDoubt, folded)
+  const flaw = flawOf(possibleOwners(readings, { ...ownership, folds }), request, ownership)
+  return flaw && told(folds ? doubts | caseDoubt : doubts, flaw)
 }
 
 function flawOf<Route extends RoutePattern>(

@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { doubts } from './doubts.ts'
-import { foldCase } from './folding.ts'
+import { widestFolding } from './folding.ts'
 import { anySegment, writePath } from './path-pattern.ts'
 import { methodsOf, parseRoute, type RoutePattern } from './pattern-owner.ts'
 import { readRequestTarget } from './request-target.ts'
@@ -78,7 +78,7 @@ function conflicts(one: Placed, other: Placed): boolean {
 }
 
 function foldedKey({ parsed }: Placed): string {
-  const segments = parsed.pattern.segments.map((segment) => (segment === anySegment ? segment : foldCase(segment)))
+  const segments = parsed.pattern.segments.map((segment) => (segment === anySegment ? segment : widestFolding(segment)))
   return parsed.host + writePath({ ...parsed.pattern, segments }, { any: '*', rest: '**' })
 }
 

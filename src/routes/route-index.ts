@@ -76,20 +76,10 @@ export function findOwner<Route>(
   return undefined
 }
 
-/** The owners, letter case apart: several where patterns differ in nothing else. `folding` is the place in `foldings`. */
-export function findFoldedOwners<Route>(
-  index: HostIndex<Route>,
-  segments: readonly string[],
-  folding: number,
-): readonly PatternOwner<Route>[] {
-  for (const { strict, folded } of index) {
-    const owners = findLeaves(folded[folding] ?? strict, segments)
-    if (owners) return owners
-  }
-  return []
-}
-
-/** Everybody who may own a path of which each segment is any of several texts; `folding` as above, none for as written. */
+/**
+ * Everybody who may own a path of which each segment is any of several texts, among the patterns as they are written or,
+ * with the place of a folding in `foldings`, as that one has them.
+ */
 export function findPossibleOwners<Route>(
   index: HostIndex<Route>,
   choices: readonly ReadonlySet<string>[],

@@ -147,6 +147,13 @@ describe('the narrow path in disguise', () => {
     )
   })
 
+  it.each(['/hidden/x', '/HIDDEN/x', '/%68idden/x', '/hi%2564den/x'])(
+    '%s is not free because a route says Hidden',
+    (target) => {
+      expect(askWith(routesFor({ '/**': 'many', '/Hidden/*': 'few' }))(target)).toBe('400 ambiguous_target')
+    },
+  )
+
   it.each(forbidden)('%s is refused whoever may come in', (target) => {
     expect(askWith(routesFor({ '/**': 'many' }))(target)).toBe('400 invalid_target')
     expect(askWith(routesFor({ '/nothing': 'many' }))(target)).toBe('400 invalid_target')
@@ -171,9 +178,25 @@ describe('a literal that hides its wildcard', () => {
     expect(ask(target)).toBe('400 ambiguous_target')
   })
 
+  it('is refused too where patterns have capital letters, and servers fold some letters and not others', () => {
+    const capital = (hiding: string) => askWith(routesFor({ '/**': 'many', '/Users/*': 'few', [hiding]: 'many' }))
+    expect(capital('/Users/É')('/USERS/%C3%A9')).toBe('400 ambiguous_target')
+    expect(capital('/Users/ß')('/users/SS')).toBe('400 ambiguous_target')
+    expect(capital('/Users/É')('/Users/%C3%89')).toBe('/Users/É')
+  })
+
   it('spelt plainly it is what it is', () => {
     expect(ask('/users/me')).toBe('/users/me')
     expect(ask('/users/you')).toBe('/users/*')
+  })
+})
+
+/* The attack: a byte that is no UTF-8, which servers read as a letter of latin1, drop, or put a mark in its place. */
+describe('a letter in another encoding', () => {
+  const ask = askWith(routesFor({ '/**': 'many', '/café/**': 'few', '/%EF%BF%BD/b': 'few' }))
+
+  it.each(['/caf%E9/x', '/caf\u00e9/x', '/caf%25E9/x', '/CAF%C9/x', '/%FF/b'])('%s is refused', (target) => {
+    expect(ask(target)).toBe('400 ambiguous_target')
   })
 })
 

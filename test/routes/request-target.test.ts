@@ -130,6 +130,12 @@ describe('reading a request target', () => {
     expect(codeOf('/a%25252561')).toBe('ambiguous_target')
   })
 
+  it('follows so many readings, and fewer of a long path', () => {
+    expect(codeOf(`/x${'//x'.repeat(20)}`)).toBeUndefined()
+    expect(codeOf(`/x${'//x'.repeat(80)}`)).toBe('ambiguous_target')
+    expect(codeOf(`/x${`//${'x'.repeat(350)}`.repeat(20)}`)).toBe('ambiguous_target')
+  })
+
   it('gives up on a path with more readings than can be followed, without following them all', () => {
     for (const unit of ['%EF%BC%8F%FF/', ';%FF%C3%A9%2F//', '%C0%AE%FFa%EF%BC%8F;%2F%5C%3F%2541//']) {
       expect(codeOf(`/${unit.repeat(8000 / unit.length)}`)).toBe('ambiguous_target')

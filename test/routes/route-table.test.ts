@@ -61,6 +61,12 @@ describe('the most specific pattern owns the path', () => {
     ])
   })
 
+  it('nothing is no segment for *, in any reading', () => {
+    const ask = askWith(routesFor({ '/a/*/b': 'few', '/a/**': 'many' }))
+    expect(ask('/a//b')).toBe('/a/**')
+    expect(ask('/a/x/b')).toBe('/a/*/b')
+  })
+
   it('an asterisk in a path is no wildcard', () => {
     expect(askWith(routesFor({ '/a/%2A': '' }))('/a/x')).toBe('404 no_route')
     expect(askWith(routesFor({ '/a/%2A': '' }))('/a/*')).toBe('/a/%2A')
