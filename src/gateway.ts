@@ -49,7 +49,7 @@ export interface Gateway extends GatewayListener {
   listener(name: string): GatewayListener
   /** From now on every new request is answered 503; what is in flight goes on. */
   stop(): void
-  /** Ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
+  /** Waits for what is in flight, and ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
   close(): Promise<void>
 }
 
@@ -77,7 +77,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 function createDoor(listener: Listener, parts: Parts): GatewayListener {
   const handle = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
-    void handleRequest({
+    const onItsWay = handleRequest({
       request,
       response,
       target,
@@ -88,6 +88,10 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
       outcome: { code: 'ok' },
       next,
     })
+      // Only the answering and the logging of an error can fail here, and neither may end the process.
+      .catch(() => request.socket.destroy())
+      .finally(() => parts.inFlight.delete(onItsWay))
+    parts.inFlight.add(onItsWay)
   }
   return {
     serverOptions: serverOptions(listener.options),

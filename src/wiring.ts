@@ -54,11 +54,15 @@ export interface Parts {
   /** Who this gateway is in `Via`: another one may stand behind it, and is no loop. */
   readonly viaName: string
   stopping: boolean
+  /** Requests that are on their way. */
+  readonly inFlight: Set<Promise<unknown>>
+  /** Waits for the requests on their way, whose connections must have been closed, and ends what works in the background. */
   close(): Promise<void>
 }
 
 /** Makes all parts of a gateway, and starts what works in the background. */
 export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
+  const inFlight = new Set<Promise<unknown>>()
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = new Map(
     Object.entries(config.authorization_servers).map(([name, options]) => [
@@ -79,7 +83,9 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     forwarder: createForwarder({ clock }),
     listeners: Object.entries(config.listeners).map(([name, options]) => createListener(name, options, routes)),
     stopping: false,
+    inFlight,
     async close() {
+      await Promise.all(inFlight)
       for (const { keys } of trusted) keys.stop()
       tokens.close()
       for (const { upstream } of routes) upstream.close()

@@ -5,8 +5,29 @@ export type Log = Logger
 /** Fields that nobody logs on purpose; the second net, should one slip in. */
 const never = ['authorization', 'access_token', 'client_secret', 'client_assertion', 'headers', 'body', 'password']
 
+/** Standard output, written without making anybody wait. */
+export function createLogOutput() {
+  return pino.destination({ fd: 1, sync: false })
+}
+
+const longestWait = 1000
+
+/**
+ * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
+ * output's own hook at the exit of the process would wait just so; it is gone after this.
+ */
+export async function closeLogOutput(output: ReturnType<typeof createLogOutput>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, longestWait)
+  output.once('close', resolve)
+  output.end()
+  await promise
+  clearTimeout(timer)
+  process.removeAllListeners('exit')
+}
+
 /** Lines of JSON, one per event, to standard output or to `destination`. */
-export function createLog(destination?: DestinationStream, level = 'info'): Log {
+export function createLog(destination: DestinationStream = createLogOutput(), level = 'info'): Log {
   return pino(
     {
       level,
@@ -15,7 +36,7 @@ export function createLog(destination?: DestinationStream, level = 'info'): Log 
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     },
-    destination ?? pino.destination({ sync: false, minLength: 0 }),
+    destination,
   )
 }
 

@@ -5,9 +5,8 @@ import { loadConfig } from '../config/load.ts'
 export function check(options: { readonly config: string; readonly strict?: true }): void {
   const config = loadConfig(options.config)
   for (const warning of config.warnings) {
-    process.stderr.write(
-      `${formatFault(config.file, { ...warning, message: options.strict ? warning.message : `warning: ${warning.message}` })}\n`,
-    )
+    const path = options.strict ? warning.path : `warning: ${warning.path}`
+    process.stderr.write(`${formatFault(config.file, { ...warning, path })}\n`)
   }
   if (options.strict && config.warnings.length > 0) {
     process.exitCode = 1

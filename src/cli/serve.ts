@@ -1,14 +1,16 @@
+import { closeLogOutput, createLog, createLogOutput } from '../base/log.ts'
 import { loadConfig } from '../config/load.ts'
 import { serve } from '../server.ts'
 
 /** Serves until SIGTERM or SIGINT; a second signal ends the process at once. */
 export async function serveCommand(options: { readonly config: string }): Promise<void> {
-  const running = await serve(loadConfig(options.config))
-  const stop = () => {
-    process.once('SIGTERM', () => process.exit(1))
-    process.once('SIGINT', () => process.exit(1))
-    void running.stop().then(() => process.exit(0))
+  const output = createLogOutput()
+  const running = await serve(loadConfig(options.config), { log: createLog(output) })
+  const stop = async () => {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.removeAllListeners(signal).once(signal, () => process.exit(1))
+    await running.stop()
+    await closeLogOutput(output)
+    process.exit(0)
   }
-  process.once('SIGTERM', stop)
-  process.once('SIGINT', stop)
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void stop())
 }

@@ -23,10 +23,17 @@ export function decodeSegment(raw: string): string | undefined {
   return joinUtf8(bytes)
 }
 
-/** Decodes what was decoded before, as a server behind a server does: `%uXXXX` counts, malformed parts are left. */
-export function decodeAgain(segment: string): string {
-  const bytes = segment.replace(/%u([0-9a-f]{4})|%([0-9a-f]{2})/gi, (_, unit?: string, hex?: string) =>
-    unit === undefined ? byteText(Number.parseInt(hex ?? '', 16)) : String.fromCharCode(Number.parseInt(unit, 16)),
+const escapes = { percent: /%([0-9a-f]{2})/gi, unit: /%u([0-9a-f]{4})/gi, both: /%u([0-9a-f]{4})|%([0-9a-f]{2})/gi }
+
+/**
+ * Decodes what was decoded before, as a server behind a server does: `%41`, the old `%u0041`, or both at once.
+ * Malformed parts are left.
+ */
+export function decodeAgain(segment: string, which: keyof typeof escapes): string {
+  const bytes = segment.replace(escapes[which], (found: string) =>
+    /^%u/i.test(found)
+      ? String.fromCharCode(Number.parseInt(found.slice(2), 16))
+      : byteText(Number.parseInt(found.slice(1), 16)),
   )
   return joinUtf8(bytes)
 }

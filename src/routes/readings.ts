@@ -30,7 +30,9 @@ const leniencies: readonly Leniency[] = [
   { doubt: 'params', sign: /;/, read: each((segment) => cutAt(segment, /;/)) },
   // As servers do that cut before they decode: `;x` is nothing, and a `%3B` further on stays.
   { doubt: 'params', sign: /(?:^|\n);/, read: each((segment) => (segment.startsWith(';') ? '' : segment)) },
-  { doubt: 'double_encoding', sign: /%/, read: each(decodeAgain) },
+  { doubt: 'double_encoding', sign: /%/, read: each((segment) => decodeAgain(segment, 'both')) },
+  { doubt: 'double_encoding', sign: /%u/i, read: each((segment) => decodeAgain(segment, 'percent')) },
+  { doubt: 'double_encoding', sign: /%u/i, read: each((segment) => decodeAgain(segment, 'unit')) },
   { doubt: 'trailing_slash', sign: /\n$/, read: cutEmptyEnd },
   { doubt: 'trailing_dot', sign: /[. ](?:\n|$)/, read: each(cutTail) },
   { doubt: 'encoded_delimiter', sign: /[?#]/, read: endAtDelimiter },
