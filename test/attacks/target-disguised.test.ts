@@ -182,6 +182,10 @@ describe('a literal that hides its wildcard', () => {
     const capital = (hiding: string) => askWith(routesFor({ '/**': 'many', '/Users/*': 'few', [hiding]: 'many' }))
     expect(capital('/Users/É')('/USERS/%C3%A9')).toBe('400 ambiguous_target')
     expect(capital('/Users/ß')('/users/SS')).toBe('400 ambiguous_target')
+    expect(askWith(routesFor({ '/**': 'many', '/É/*': 'few', '/É/ß': 'many' }))('/%C3%A9/SS')).toBe(
+      '400 ambiguous_target',
+    )
+    expect(askWith(routesFor({ '/**': 'many', '/A/ß': 'few' }))('/a/SS')).toBe('400 ambiguous_target')
     expect(capital('/Users/É')('/Users/%C3%89')).toBe('/Users/É')
   })
 
