@@ -178,6 +178,13 @@ describe('a literal that hides its wildcard', () => {
     expect(ask(target)).toBe('400 ambiguous_target')
   })
 
+  it.each(['/%u006de%252fx', '/%256de%u002fx'])(
+    '%s is refused, to servers that know one kind of escape alone',
+    (target) => {
+      expect(askWith(routesFor({ '/**': 'many', '/*/x': 'few', '/me/x': 'many' }))(target)).toBe('400 ambiguous_target')
+    },
+  )
+
   it('is refused too where patterns have capital letters, and servers fold some letters and not others', () => {
     const capital = (hiding: string) => askWith(routesFor({ '/**': 'many', '/Users/*': 'few', [hiding]: 'many' }))
     expect(capital('/Users/É')('/USERS/%C3%A9')).toBe('400 ambiguous_target')
