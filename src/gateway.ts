@@ -151,12 +151,9 @@ function readRequest({ request, target, listener, parts, outcome }: Exchange) {
   const expectsContinue = readExpectContinue(request)
   requireNoLoop(rawHeaders, parts.viaName)
   if (asksForWebSocket(rawHeaders)) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
-  const [host] = headerValues(rawHeaders, 'host')
-  if (host === undefined && request.httpVersion !== '1.0')
-    throw new GatewayError('invalid_host', { reason: 'no Host header', closeConnection: true })
   return {
     target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
-    host: readHost(host),
+    host: readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion),
     methods: [method, ...readMethodOverrides(rawHeaders)] as [string, ...string[]],
     framing,
     expectsContinue,
