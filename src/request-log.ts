@@ -13,7 +13,7 @@ export interface Outcome {
   callerId?: string | undefined
   /** The configured client whose token went to the upstream. */
   client?: string
-  tokenSource?: 'memory' | 'fetched'
+  tokenSource?: 'memory' | 'redis' | 'fetched'
   upstreamStatus?: number
 }
 

@@ -87,7 +87,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     async close() {
       await Promise.all(inFlight)
       for (const { keys } of trusted) keys.stop()
-      tokens.close()
+      await tokens.close()
       for (const { upstream } of routes) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },

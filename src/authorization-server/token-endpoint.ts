@@ -7,7 +7,7 @@ import {
 import { GatewayError } from '../base/errors.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
-import { readRefusal, retryAfterSeconds } from './token-refusal.ts'
+import { readRefusal, retryAfterSeconds, TokenRefusal } from './token-refusal.ts'
 
 /** A token request by client credentials. @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
 export interface ClientCredentialsRequest {
@@ -84,7 +84,7 @@ async function refusalOf(response: Response, credential: ClientCredential): Prom
   const refusal = status >= 400 ? readRefusal(await response.text(), credential.identify()) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
-    : new GatewayError('authorization_server_refused', { reason: `the token endpoint answered ${status}: ${refusal}` })
+    : new TokenRefusal(refusal.error, `the token endpoint answered ${status}: ${refusal.told}`)
 }
 
 /** Read here and not by the library, whose errors hold the whole answer, and which takes `expires_in` more strictly than servers write it. */

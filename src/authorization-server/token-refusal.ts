@@ -1,3 +1,16 @@
+import { GatewayError } from '../base/errors.ts'
+
+/** An OAuth error of the token endpoint. */
+export class TokenRefusal extends GatewayError {
+  /** Such as `invalid_client`. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+  readonly oauthError: string
+
+  constructor(oauthError: string, reason: string) {
+    super('authorization_server_refused', { reason })
+    this.oauthError = oauthError
+  }
+}
+
 const longestPause = 300
 
 /** The pause that a `Retry-After` asks for, in seconds, from 1 to 300. @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
@@ -11,13 +24,17 @@ export function retryAfterSeconds(value: string | null, now: number): number {
  * description where the server quotes the credential in it. `undefined` if it is no such answer.
  * @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2
  */
-export function readRefusal(text: string, credential: string): string | undefined {
+export function readRefusal(
+  text: string,
+  credential: string,
+): { readonly error: string; readonly told: string } | undefined {
   const answer = parse(text)
   const { error, error_description: description } = answer
   if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, credential))
     return undefined
   const printable = typeof description === 'string' ? description.replace(/[^\x20-\x7e]/g, '?').slice(0, 200) : ''
-  return printable === '' || quotes(String(description), credential) ? error : `${error} (${printable})`
+  const told = printable === '' || quotes(String(description), credential) ? error : `${error} (${printable})`
+  return { error, told }
 }
 
 function quotes(text: string, credential: string): boolean {

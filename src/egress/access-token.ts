@@ -1,35 +1,48 @@
+import { randomUUID } from 'node:crypto'
 import { Secret } from '../base/secret.ts'
 
-/** An access token that the gateway obtained. Times are milliseconds since the epoch. */
+/** An access token that was obtained for an upstream. Times are milliseconds since the epoch, a life is milliseconds. */
 export interface AccessToken {
+  /** Tells it from its successors. */
+  readonly id: string
   readonly value: Secret
-  /** From here on it is renewed in the background, if it is in use. */
-  readonly renewAt: number
+  /** When it was asked for: its life is counted from there, for the answer took its time. */
+  readonly obtainedAt: number
+  readonly life: number
   /** From here on it goes out no more: the last 5 s or 10 % of its life, whichever is shorter, are for the way. */
   readonly usableUntil: number
+}
+
+/** A token as it came, or as it was kept. */
+export function createAccessToken(
+  value: string,
+  { id = randomUUID(), obtainedAt, life }: Pick<AccessToken, 'obtainedAt' | 'life'> & { readonly id?: string },
+): AccessToken {
+  return {
+    id,
+    value: new Secret(() => value),
+    obtainedAt,
+    life,
+    usableUntil: obtainedAt + life - Math.min(5000, life / 10),
+  }
 }
 
 /** A longer life than this is not believed: nobody would notice that such a token was revoked. */
 const longestLife = 24 * 3_600_000
 
-export interface Lifetime {
-  /** When the token was asked for; its life is counted from there, for the answer took its time. */
-  readonly sentAt: number
-  /** Seconds, as the server said. */
-  readonly expiresIn: number | undefined
-  readonly defaultExpiresIn: number
-  readonly renewBeforeExpiry: number
-  /** From 0 to 1: spreads renewals, so that tokens obtained together are not renewed together. */
-  readonly jitter: number
+/** The life that a server's `expires_in` (seconds) means. */
+export function lifeOf(expiresIn: number | undefined, defaultLife: number): number {
+  return Math.min(expiresIn === undefined ? defaultLife : expiresIn * 1000, longestLife)
 }
 
-/** A token with its times worked out. */
-export function createAccessToken(
-  value: string,
-  { sentAt, expiresIn, defaultExpiresIn, renewBeforeExpiry, jitter }: Lifetime,
-): AccessToken {
-  const life = Math.min(expiresIn === undefined ? defaultExpiresIn : expiresIn * 1000, longestLife)
-  const usableUntil = sentAt + life - Math.min(5000, life / 10)
-  const renewBefore = Math.min(renewBeforeExpiry, life / 2) * (1 - jitter / 5)
-  return { value: new Secret(() => value), usableUntil, renewAt: Math.min(usableUntil, sentAt + life - renewBefore) }
+/**
+ * When a token in use is renewed: so long before its expiry, never before half of its life, and, by `jitter` (0 to 1), up
+ * to a fifth of that later, so that tokens obtained together are not renewed together.
+ */
+export function renewalTime(
+  { obtainedAt, life, usableUntil }: AccessToken,
+  beforeExpiry: number,
+  jitter: number,
+): number {
+  return Math.min(usableUntil, obtainedAt + life - Math.min(beforeExpiry, life / 2) * (1 - jitter / 5))
 }

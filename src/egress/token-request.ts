@@ -11,8 +11,12 @@ export interface TokenRequest {
   readonly scopes: readonly string[]
   /** True if a narrower scope will not do. */
   readonly exactScope: boolean
-  /** The key of its token in the cache. It changes with the credential. */
-  key(): string
+  /** Which token endpoint it goes to. */
+  readonly endpoint: string
+  /** The keys of its token in the cache, the first one its own. They change with the credential. */
+  keys(): readonly string[]
+  /** Which client with which credential sends it. */
+  clientKey(): string
   /** Asks the authorization server. @throws {GatewayError} as `requestToken` does */
   send(): Promise<IssuedToken>
 }
@@ -51,17 +55,33 @@ export function createTokenRequest({ name, client, server, token, cache }: Token
       resource: [...new Set(resource)].sort(),
       params: [...params].sort(([one], [other]) => (one < other ? -1 : 1)),
     })
-  let keyed: { readonly identity: string; readonly key: string } | undefined
+  const clientOf = (identity: string) =>
+    JSON.stringify({
+      server: server.identity,
+      client: client.client_id,
+      method: client.token_endpoint_auth_method,
+      credential: identity,
+    })
+  let keyed: { readonly identity: string; readonly keys: readonly string[]; readonly clientKey: string } | undefined
+  /** A changed secret must not go on with the token of the old one. */
+  const current = () => {
+    const identity = credential.identify()
+    if (keyed?.identity !== identity) {
+      keyed = {
+        identity,
+        keys: cache.keysOf(canonical(identity)),
+        clientKey: cache.keysOf(clientOf(identity))[0] ?? '',
+      }
+    }
+    return keyed
+  }
   return {
     client: name,
     scopes,
     exactScope: client.scope_policy === 'exact',
-    key() {
-      // A changed secret must not go on with the token of the old one.
-      const identity = credential.identify()
-      if (keyed?.identity !== identity) keyed = { identity, key: cache.keyOf(canonical(identity)) }
-      return keyed.key
-    },
+    endpoint: server.identity,
+    keys: () => current().keys,
+    clientKey: () => current().clientKey,
     send: () => requestToken({ server, clientId: client.client_id, credential, parameters }),
   }
 }

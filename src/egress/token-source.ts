@@ -1,15 +1,17 @@
+import { TokenRefusal } from '../authorization-server/token-refusal.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { parseScope } from '../base/scope.ts'
-import { type AccessToken, createAccessToken } from './access-token.ts'
+import { type AccessToken, renewalTime } from './access-token.ts'
+import { createHeldTokens, type HeldToken } from './held-tokens.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import type { TokenCacheOptions } from './token-cache/index.ts'
+import { createTokenFetcher } from './token-fetcher.ts'
 import type { TokenRequest } from './token-request.ts'
 
 export interface ObtainedToken {
   readonly token: AccessToken
-  readonly source: 'memory' | 'fetched'
+  readonly source: 'memory' | 'redis' | 'fetched'
 }
 
 /** Gets tokens, keeps them, and renews those in use before they expire. */
@@ -20,22 +22,27 @@ export interface TokenSource {
    * @throws {GatewayError} what the token endpoint's answer means, or `caller_gone` once `signal` is aborted
    */
   get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken>
+  /**
+   * The successor of a token that an upstream refused. At most one is forced in 10 s, and a token younger than that is not
+   * replaced; then, or where none is to be had, `undefined`. The others go on with the old one until the new one is there.
+   */
+  replace(request: TokenRequest, refused: AccessToken, signal?: AbortSignal): Promise<ObtainedToken | undefined>
   /** Ends the background work and forgets every token. */
-  close(): void
+  close(): Promise<void>
 }
 
 export interface TokenSourceContext {
   readonly clock: Clock
   readonly log: Log
   readonly cache: TokenCache
-  readonly options: TokenCacheOptions
+  readonly options: Pick<TokenCacheOptions, 'refresh_before_expiry' | 'default_expires_in'>
   readonly random?: () => number
 }
 
-/** A token that is no good any more when it comes is asked for again after this. */
-const shortestInterval = 1000
 /** A renewal that failed is tried again after this, as long as the old token is good. */
 const renewalInterval = 5000
+/** So old a token must be before an upstream's word against it counts. */
+const refusableAge = 10_000
 
 export function createTokenSource({
   clock,
@@ -44,110 +51,103 @@ export function createTokenSource({
   options,
   random = Math.random,
 }: TokenSourceContext): TokenSource {
-  const flights = new Map<string, Promise<AccessToken>>()
-  const renewals = new Map<string, () => void>()
-  /** Keys whose token was used since it was obtained. */
-  const used = new Set<string>()
-  const warned = new Set<string>()
-  /** Keys whose token came without life in it, and when they may be asked for again. */
-  const pauses = new Map<string, number>()
+  const tokens = createHeldTokens(clock)
+  const fetcher = createTokenFetcher({ clock, log, cache, defaultLife: options.default_expires_in })
+  const flights = new Map<string, Promise<ObtainedToken>>()
+  const forcedAt = new Map<string, number>()
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
-    const key = request.key()
-    const token = cache.get(key)
-    if (token && clock.now() < token.usableUntil) {
-      used.add(key)
-      if (clock.now() >= token.renewAt && !renewals.has(key)) void renew(request, key)
-      return { token, source: 'memory' }
+    const [key = ''] = request.keys()
+    const held = tokens.get(key)
+    if (held && clock.now() < held.token.usableUntil) {
+      held.used = true
+      if (clock.now() >= held.renewAt && !held.renewing) renewLater(request, key, held, 0)
+      return { token: held.token, source: 'memory' }
     }
-    const fetched = await untilAborted(fetchOnce(request, key), signal)
-    used.add(key)
-    return { token: fetched, source: 'fetched' }
+    const obtained = await untilAborted(obtain(request, key), signal)
+    const now = tokens.get(key)
+    if (now) now.used = true
+    return obtained
   }
 
-  function fetchOnce(request: TokenRequest, key: string): Promise<AccessToken> {
+  /** One at a time for each token, whoever asks: callers, a renewal, or an upstream's refusal. */
+  function obtain(request: TokenRequest, key: string, predecessor?: AccessToken): Promise<ObtainedToken> {
     const running = flights.get(key)
     if (running) return running
-    const flight = fetchToken(request, key).finally(() => flights.delete(key))
+    const flight = fetcher
+      .fetch(request, predecessor)
+      .then((obtained) => {
+        keep(request, key, obtained.token)
+        return obtained
+      })
+      .catch((error: unknown) => obtainWithNewCredential(request, key, error))
+      .finally(() => flights.delete(key))
     flights.set(key, flight)
     return flight
   }
 
-  async function fetchToken(request: TokenRequest, key: string): Promise<AccessToken> {
-    await pauseFor(key)
-    const sentAt = clock.now()
-    const issued = await request.send()
-    requireScope(request, key, issued.scope)
-    const token = createAccessToken(issued.accessToken, {
-      sentAt,
-      expiresIn: issued.expiresIn,
-      defaultExpiresIn: options.default_expires_in,
-      renewBeforeExpiry: options.refresh_before_expiry,
-      jitter: random(),
-    })
-    if (token.usableUntil <= clock.now()) pauses.set(key, sentAt + shortestInterval)
-    else keep(request, key, token)
-    return token
-  }
-
-  function pauseFor(key: string): Promise<void> | undefined {
-    const left = (pauses.get(key) ?? 0) - clock.now()
-    pauses.delete(key)
-    return left > 0 ? new Promise((resolve) => void clock.setTimeout(resolve, left)) : undefined
+  /** The secret may have been changed in its file while the old one was refused: then it is tried once with the new one. */
+  async function obtainWithNewCredential(request: TokenRequest, key: string, error: unknown): Promise<ObtainedToken> {
+    const [current = ''] = request.keys()
+    if (!(error instanceof TokenRefusal) || error.oauthError !== 'invalid_client' || current === key) throw error
+    const obtained = await fetcher.fetch(request)
+    keep(request, current, obtained.token)
+    return obtained
   }
 
   function keep(request: TokenRequest, key: string, token: AccessToken): void {
-    if (closed) return
-    cache.set(key, token)
-    used.delete(key)
-    scheduleRenewal(request, key, token.renewAt - clock.now())
+    if (closed || token.usableUntil <= clock.now()) return
+    const renewAt = renewalTime(token, options.refresh_before_expiry, random())
+    tokens.hold(key, token, renewAt, () => {
+      const held = tokens.get(key)
+      if (held?.used) void renew(request, key, held)
+    })
   }
 
-  function scheduleRenewal(request: TokenRequest, key: string, delay: number): void {
-    renewals.get(key)?.()
-    const cancel = clock.setTimeout(() => {
-      renewals.delete(key)
-      if (used.has(key)) void renew(request, key)
-    }, delay)
-    renewals.set(key, cancel)
+  function renewLater(request: TokenRequest, key: string, held: HeldToken, delay: number): void {
+    tokens.later(held, delay, () => void renew(request, key, held))
   }
 
   /** In the background: nobody waits for it, and the old token serves until the new one is there. */
-  async function renew(request: TokenRequest, key: string): Promise<void> {
-    renewals.get(key)?.()
-    renewals.set(key, () => {})
+  async function renew(request: TokenRequest, key: string, held: HeldToken): Promise<void> {
+    held.renewing = true
     try {
-      await fetchOnce(request, key)
+      await obtain(request, key, held.token)
     } catch (error) {
-      const { code, reason } =
-        error instanceof GatewayError
-          ? { code: error.code, reason: error.options.reason }
-          : { code: 'internal_error', reason: undefined }
-      log.warn({ client: request.client, code, reason }, 'renewal failed')
+      const told =
+        error instanceof GatewayError ? { code: error.code, reason: error.options.reason } : { code: 'internal_error' }
+      log.warn({ client: request.client, ...told }, 'renewal failed')
       // Too near its end, the old token is not renewed any more: the next request after it waits for a new one.
-      const token = cache.get(key)
-      if (token && clock.now() + renewalInterval < token.usableUntil) scheduleRenewal(request, key, renewalInterval)
+      if (!closed && clock.now() + renewalInterval < held.token.usableUntil)
+        renewLater(request, key, held, renewalInterval)
     }
   }
 
-  function requireScope({ client, scopes, exactScope }: TokenRequest, key: string, scope: string | undefined): void {
-    const granted = parseScope(scope ?? '')
-    const missing = scope === undefined ? [] : scopes.filter((value) => !granted.includes(value))
-    if (missing.length === 0) return
-    const reason = `the scope granted lacks ${missing.join(' ')}`
-    if (exactScope) throw new GatewayError('authorization_server_refused', { reason })
-    if (!warned.has(key)) log.warn({ client, reason }, 'narrower scope')
-    warned.add(key)
+  async function replace(
+    request: TokenRequest,
+    refused: AccessToken,
+    signal?: AbortSignal,
+  ): Promise<ObtainedToken | undefined> {
+    const [key = ''] = request.keys()
+    const held = tokens.get(key)
+    if (held && held.token.id !== refused.id && clock.now() < held.token.usableUntil)
+      return { token: held.token, source: 'memory' }
+    const now = clock.now()
+    const mayForce = now - refused.obtainedAt >= refusableAge && now - (forcedAt.get(key) ?? 0) >= refusableAge
+    if (!mayForce && !flights.has(key)) return undefined
+    if (mayForce) forcedAt.set(key, now)
+    const obtained = await untilAborted(obtain(request, key, refused), signal)
+    return obtained.token.id === refused.id ? undefined : obtained
   }
 
   return {
     get,
-    close() {
+    replace,
+    async close() {
       closed = true
-      for (const cancel of renewals.values()) cancel()
-      renewals.clear()
-      cache.clear()
+      tokens.clear()
+      await cache.close()
     },
   }
 }

@@ -1,10 +1,29 @@
 import type { AccessToken } from '../access-token.ts'
 
-/** Where access tokens are kept until they expire. */
+/** What one process gets when it wants to be the one that asks for a token. */
+export type Lease =
+  /** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
+  | { readonly state: 'held'; release(): Promise<void> }
+  /** Another process is asking. */
+  | { readonly state: 'busy' }
+  /** There is nobody to share with. */
+  | { readonly state: 'unavailable' }
+
+/**
+ * What processes share of their tokens. It cannot hurt: whatever goes wrong with it counts as a miss, so nothing here
+ * ever rejects, and none of it takes long.
+ */
 export interface TokenCache {
-  /** The key of a token request: an HMAC-SHA-256 over its canonical form, so that no key tells what it is for. */
-  keyOf(canonicalRequest: string): string
-  get(key: string): AccessToken | undefined
-  set(key: string, token: AccessToken): void
-  clear(): void
+  /**
+   * The keys of a token request, from its canonical form: HMAC-SHA-256, so that no key tells what it is for. The first is
+   * written, all are read: there are several while encryption keys are exchanged.
+   */
+  keysOf(canonicalRequest: string): readonly string[]
+  get(keys: readonly string[]): Promise<AccessToken | undefined>
+  /** Never replaces a token that expires later. */
+  set(keys: readonly string[], token: AccessToken): Promise<void>
+  acquire(keys: readonly string[]): Promise<Lease>
+  /** Resolves once whoever holds the lease is done, or the lease is over, or after so many milliseconds. */
+  settled(keys: readonly string[], milliseconds: number): Promise<void>
+  close(): Promise<void>
 }

@@ -1,0 +1,49 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../base/clock.ts'
+import type { AccessToken } from './access-token.ts'
+
+/** A token that this process holds. */
+export interface HeldToken {
+  readonly token: AccessToken
+  /** When it is to be renewed, if it is in use by then. */
+  readonly renewAt: number
+  /** True once it went out. */
+  used: boolean
+  /** True while its renewal is planned or under way. */
+  renewing: boolean
+  cancelTimer(): void
+}
+
+const mostTokens = 10_000
+
+/** The tokens in this process, in front of whatever is shared; bounded in number, the longest unused goes first. */
+export interface HeldTokens {
+  get(key: string): HeldToken | undefined
+  /** Keeps the token, and calls back when it is time to renew it. */
+  hold(key: string, token: AccessToken, renewAt: number, onRenewal: () => void): void
+  /** Calls back after a delay, unless another token takes the place before. */
+  later(held: HeldToken, delay: number, callback: () => void): void
+  clear(): void
+}
+
+export function createHeldTokens(clock: Clock): HeldTokens {
+  const tokens = new LRUCache<string, HeldToken>({ max: mostTokens, dispose: (held) => held.cancelTimer() })
+  const later = (held: HeldToken, delay: number, callback: () => void) => {
+    held.cancelTimer()
+    held.renewing = true
+    held.cancelTimer = clock.setTimeout(() => {
+      held.renewing = false
+      callback()
+    }, delay)
+  }
+  return {
+    get: (key) => tokens.get(key),
+    hold(key, token, renewAt, onRenewal) {
+      const held: HeldToken = { token, renewAt, used: false, renewing: false, cancelTimer: () => {} }
+      tokens.set(key, held)
+      later(held, renewAt - clock.now(), onRenewal)
+    },
+    later,
+    clear: () => tokens.clear(),
+  }
+}

@@ -1,0 +1,97 @@
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { parseScope } from '../base/scope.ts'
+import { type AccessToken, createAccessToken, lifeOf } from './access-token.ts'
+import { createGuardedEndpoints } from './guarded-endpoint.ts'
+import type { TokenCache } from './token-cache/define.ts'
+import type { TokenRequest } from './token-request.ts'
+import type { ObtainedToken } from './token-source.ts'
+
+/** Gets a token that this process does not hold. */
+export interface TokenFetcher {
+  /**
+   * From what other processes share, or else from the authorization server, as the only one of them that asks. With a
+   * predecessor, only a token that was obtained after it will do.
+   */
+  fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken>
+}
+
+export interface TokenFetcherContext {
+  readonly clock: Clock
+  readonly log: Log
+  readonly cache: TokenCache
+  readonly defaultLife: number
+}
+
+/** How long one waits for another process at a time, and in all; after that it asks by itself, so that nobody fails. */
+const leasePatience = 2000
+const longestPatience = 8000
+/** A token that is no good any more when it comes is asked for again after this. */
+const shortestInterval = 1000
+
+export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetcherContext): TokenFetcher {
+  const endpoints = createGuardedEndpoints(clock)
+  const warned = new Set<string>()
+  /** Requests whose token came without life in it, and when they may be sent again. */
+  const pauses = new Map<string, number>()
+
+  async function fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken> {
+    const keys = request.keys()
+    const patience = clock.now() + longestPatience
+    for (;;) {
+      const shared = await findShared(keys, predecessor)
+      if (shared) return shared
+      const lease = clock.now() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
+      if (lease.state === 'unavailable') return ask(request, keys)
+      if (lease.state === 'held') {
+        try {
+          // It may have come between the look and the lease.
+          return (await findShared(keys, predecessor)) ?? (await ask(request, keys))
+        } finally {
+          await lease.release()
+        }
+      }
+      await cache.settled(keys, leasePatience)
+    }
+  }
+
+  async function findShared(
+    keys: readonly string[],
+    predecessor: AccessToken | undefined,
+  ): Promise<ObtainedToken | undefined> {
+    const token = await cache.get(keys)
+    if (!token || token.usableUntil <= clock.now()) return undefined
+    if (predecessor && (token.id === predecessor.id || token.obtainedAt <= predecessor.obtainedAt)) return undefined
+    return { token, source: 'redis' }
+  }
+
+  async function ask(request: TokenRequest, keys: readonly string[]): Promise<ObtainedToken> {
+    const [key = ''] = keys
+    await pauseFor(key)
+    const obtainedAt = clock.now()
+    const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
+    const token = createAccessToken(issued.accessToken, { obtainedAt, life: lifeOf(issued.expiresIn, defaultLife) })
+    if (token.usableUntil <= clock.now()) pauses.set(key, obtainedAt + shortestInterval)
+    else await cache.set(keys, token)
+    return { token, source: 'fetched' }
+  }
+
+  function pauseFor(key: string): Promise<void> | undefined {
+    const left = (pauses.get(key) ?? 0) - clock.now()
+    pauses.delete(key)
+    return left > 0 ? new Promise((resolve) => void clock.setTimeout(resolve, left)) : undefined
+  }
+
+  function requireScope({ client, scopes, exactScope }: TokenRequest, key: string, scope: string | undefined): void {
+    const granted = parseScope(scope ?? '')
+    const missing = scope === undefined ? [] : scopes.filter((value) => !granted.includes(value))
+    if (missing.length === 0) return
+    const reason = `the scope granted lacks ${missing.join(' ')}`
+    if (exactScope) throw new GatewayError('authorization_server_refused', { reason })
+    if (!warned.has(key)) log.warn({ client, reason }, 'narrower scope')
+    warned.add(key)
+  }
+
+  return { fetch }
+}
