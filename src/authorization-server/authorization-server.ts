@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import type { ClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
 import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scalars.ts'
+import { createCertificateClients } from './certificate-clients.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
-import { createMetadataSource } from './metadata.ts'
+import { createMetadataSource, type Metadata } from './metadata.ts'
 
 const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
 
@@ -44,6 +46,11 @@ export type AuthorizationServerOptions = z.output<typeof reached>
 
 export type Endpoint = 'token_endpoint' | 'jwks_uri'
 
+export interface EndpointWish {
+  /** Given: the endpoint for clients that present a certificate, where the server has one of its own for them. */
+  readonly certificate?: ClientCertificate | undefined
+}
+
 /** An authorization server, as both wings ask it. */
 export interface AuthorizationServer {
   readonly name: string
@@ -55,7 +62,9 @@ export interface AuthorizationServer {
    * Where to ask: as configured, or else as discovered.
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
-  endpoint(which: Endpoint): Promise<string>
+  endpoint(which: Endpoint, wish?: EndpointWish): Promise<string>
+  /** The one that presents the certificate, which may change meanwhile; without a certificate, `http`. */
+  httpWith(certificate: ClientCertificate | undefined): HttpClient
   close(): Promise<void>
 }
 
@@ -64,7 +73,9 @@ export function createAuthorizationServer(
   options: AuthorizationServerOptions,
   { clock }: { readonly clock: Clock },
 ): AuthorizationServer {
-  const http = createHttpClient({ ca: options.tls?.ca, timeout: options.timeout })
+  const connection = { ca: options.tls?.ca, timeout: options.timeout }
+  const http = createHttpClient(connection)
+  const certified = createCertificateClients(connection)
   const { issuer } = options
   const metadata =
     issuer === undefined
@@ -75,14 +86,24 @@ export function createAuthorizationServer(
     issuer,
     identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
     http,
-    async endpoint(which) {
-      const url = options[which] ?? (await metadata?.get())?.[which]
+    async endpoint(which, { certificate } = {}) {
+      const url = options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
+      if (certificate && !url.startsWith('https:'))
+        throw invalid(`the ${which} of ${name} is reached over plain http, where no certificate can be presented`)
       return url
     },
-    close: () => http.close(),
+    httpWith: (certificate) => (certificate ? certified.get(certificate) : http),
+    async close() {
+      await Promise.all([http.close(), certified.close()])
+    },
   }
+}
+
+function discovered(metadata: Metadata | undefined, which: Endpoint, mutualTls: boolean): string | undefined {
+  const alias = mutualTls && which === 'token_endpoint' ? metadata?.mtls_endpoint_aliases?.token_endpoint : undefined
+  return alias ?? metadata?.[which]
 }
 
 function invalid(reason: string): GatewayError {

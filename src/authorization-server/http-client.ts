@@ -1,5 +1,6 @@
 import { rootCertificates } from 'node:tls'
 import { Agent, fetch as undiciFetch } from 'undici'
+import type { PresentedCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 
 /** What a request of ours to an authorization server may say. */
@@ -19,6 +20,8 @@ export interface HttpClient {
    * `authorization_server_invalid_response` for a body that is too large
    */
   fetch(url: string, init?: HttpInit): Promise<Response>
+  /** Takes no more requests; those under way finish. */
+  retire(): void
   close(): Promise<void>
 }
 
@@ -27,14 +30,20 @@ export interface HttpClientOptions {
   readonly ca?: string | undefined
   /** Milliseconds for a whole exchange, its body included. */
   readonly timeout: number
+  /** What is presented to the server. */
+  readonly certificate?: PresentedCertificate | undefined
 }
 
 /** Larger than any metadata, key set or token, and small enough to read. */
 const mostBytes = 1024 * 1024
 
-export function createHttpClient({ ca, timeout }: HttpClientOptions): HttpClient {
+export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions): HttpClient {
   const dispatcher = new Agent({
-    connect: { timeout, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
+    connect: {
+      timeout,
+      ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
+      ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
+    },
     maxHeaderSize: 64 * 1024,
     pipelining: 1,
   })
@@ -52,6 +61,7 @@ export function createHttpClient({ ca, timeout }: HttpClientOptions): HttpClient
         throw unavailable(url, limit.aborted ? 'TIMEOUT' : faultCode(error))
       }
     },
+    retire: () => void dispatcher.close().catch(() => {}),
     close: () => dispatcher.destroy(),
   }
 }

@@ -7,6 +7,8 @@ export interface Metadata {
   readonly issuer: string
   readonly token_endpoint?: string
   readonly jwks_uri?: string
+  /** Where clients with a certificate go instead. @see https://www.rfc-editor.org/rfc/rfc8705#section-5 */
+  readonly mtls_endpoint_aliases?: { readonly token_endpoint?: string }
 }
 
 export interface MetadataOptions {
@@ -93,15 +95,28 @@ function readMetadata(text: string, issuer: string): Metadata {
     throw invalid(
       `the metadata is of the issuer ${JSON.stringify(document.issuer)?.slice(0, 200)}, and not of ${issuer}`,
     )
-  const endpoint = (name: string) =>
-    typeof document[name] === 'string' && URL.canParse(document[name]) ? { [name]: document[name] } : {}
-  return { issuer, ...endpoint('token_endpoint'), ...endpoint('jwks_uri') }
+  const { mtls_endpoint_aliases: aliases } = document
+  return {
+    issuer,
+    ...readEndpoint(document, 'token_endpoint'),
+    ...readEndpoint(document, 'jwks_uri'),
+    ...(isRecord(aliases) && { mtls_endpoint_aliases: readEndpoint(aliases, 'token_endpoint') }),
+  }
+}
+
+function readEndpoint<Name extends string>(document: Record<string, unknown>, name: Name): { [N in Name]?: string } {
+  const url = document[name]
+  return typeof url === 'string' && URL.canParse(url) ? ({ [name]: url } as { [N in Name]?: string }) : {}
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 function parse(text: string): Record<string, unknown> {
   try {
     const document: unknown = JSON.parse(text)
-    if (typeof document === 'object' && document !== null) return document as Record<string, unknown>
+    if (isRecord(document)) return document
   } catch {
     // Told below: the parser's own message would quote the text.
   }

@@ -38,7 +38,8 @@ export async function requestToken({
   credential,
   parameters,
 }: ClientCredentialsRequest): Promise<IssuedToken> {
-  const tokenEndpoint = await server.endpoint('token_endpoint')
+  const tokenEndpoint = await server.endpoint('token_endpoint', { certificate: credential.tls })
+  const http = server.httpWith(credential.tls)
   const metadata = { issuer: server.issuer ?? tokenEndpoint, token_endpoint: tokenEndpoint }
   const client = { client_id: clientId }
   const response = await clientCredentialsGrantRequest(
@@ -49,8 +50,7 @@ export async function requestToken({
     {
       // The endpoint was checked when it was configured or discovered.
       [allowInsecureRequests]: true,
-      [customFetch]: (url, { method, headers, body }) =>
-        server.http.fetch(url, { method, headers, body: String(body) }),
+      [customFetch]: (url, { method, headers, body }) => http.fetch(url, { method, headers, body: String(body) }),
     },
   )
   if (response.status !== 200) throw await refusalOf(response, credential)
@@ -81,7 +81,7 @@ async function refusalOf(response: Response, credential: ClientCredential): Prom
       retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), Date.now()),
     })
   }
-  const refusal = status >= 400 ? readRefusal(await response.text(), credential.identify()) : undefined
+  const refusal = status >= 400 ? readRefusal(await response.text(), credential.secret?.recent()) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
     : new TokenRefusal(refusal.error, `the token endpoint answered ${status}: ${refusal.told}`)

@@ -21,24 +21,24 @@ export function retryAfterSeconds(value: string | null, now: number): number {
 
 /**
  * What an OAuth error answer says, for the log: its code and description, cut to what is printable, and without the
- * description where the server quotes the credential in it. `undefined` if it is no such answer.
+ * description where the server quotes the secret, or an assertion, in it. `undefined` if it is no such answer.
  * @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2
  */
 export function readRefusal(
   text: string,
-  credential: string,
+  secret: string | undefined,
 ): { readonly error: string; readonly told: string } | undefined {
   const answer = parse(text)
   const { error, error_description: description } = answer
-  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, credential))
+  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, secret))
     return undefined
   const printable = typeof description === 'string' ? description.replace(/[^\x20-\x7e]/g, '?').slice(0, 200) : ''
-  const told = printable === '' || quotes(String(description), credential) ? error : `${error} (${printable})`
+  const told = printable === '' || quotes(String(description), secret) ? error : `${error} (${printable})`
   return { error, told }
 }
 
-function quotes(text: string, credential: string): boolean {
-  return text.includes(credential) || /eyJ[\w-]{6,}/.test(text)
+function quotes(text: string, secret: string | undefined): boolean {
+  return (secret !== undefined && text.includes(secret)) || /eyJ[\w-]{6,}/.test(text)
 }
 
 function parse(text: string): Record<string, unknown> {

@@ -115,16 +115,24 @@ export const duration = () =>
 
 const bytesIn = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
 
+function parseSize(given: string): number | undefined {
+  const match = /^(\d{1,9})(B|KiB|MiB|GiB)$/.exec(given)
+  const value = match ? Number(match[1]) * bytesIn[match[2] as keyof typeof bytesIn] : 0
+  return value > 0 ? value : undefined
+}
+
 /** A size above zero, in bytes: `512B`, `16KiB`, `1MiB`, `2GiB`. */
 export const size = () =>
+  parsedText<number>('a size such as 512B, 16KiB, 1MiB or 2GiB', parseSize, {
+    pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$',
+  })
+
+/** The same, or the word `none`, which is 0. */
+export const sizeOrNone = () =>
   parsedText<number>(
-    'a size such as 512B, 16KiB, 1MiB or 2GiB',
-    (given) => {
-      const match = /^(\d{1,9})(B|KiB|MiB|GiB)$/.exec(given)
-      const value = match ? Number(match[1]) * bytesIn[match[2] as keyof typeof bytesIn] : 0
-      return value > 0 ? value : undefined
-    },
-    { pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$' },
+    'a size such as 512B, 16KiB or 1MiB, or none',
+    (given) => (given === 'none' ? 0 : parseSize(given)),
+    { pattern: '^(none|\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$' },
   )
 
 /** An http or https URL without userinfo and fragment, as text. */
@@ -171,6 +179,16 @@ export const certificates = () =>
     return reading.value.includes('-----BEGIN CERTIFICATE-----')
       ? reading
       : { fault: 'must be certificates in PEM, as in ${file:ca.pem}' }
+  })
+
+/** PEM certificates as {@link certificates}, read again when their file changes. */
+export const certificateFile = () =>
+  defineScalar<Secret>({ type: 'string' }, (input) => {
+    const reading = input instanceof Substituted ? { value: input.read() } : readText(input)
+    if ('fault' in reading) return reading
+    if (!reading.value.includes('-----BEGIN CERTIFICATE-----'))
+      return { fault: 'must be a certificate in PEM, as in ${file:client.pem}' }
+    return { value: new Secret(input instanceof Substituted ? input.read : () => reading.value) }
   })
 
 /** When a rule over the keys of a map is asked: beside every other fault in it, and never where there is no map. */

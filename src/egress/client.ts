@@ -1,7 +1,24 @@
 import { z } from 'zod'
-import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
+import {
+  type ClientAuthMethod,
+  type ClientCredential,
+  keyFaultOf,
+  type OptionFault,
+} from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
-import { listOf, oneOf, oneOrMore, parsedText, ruleOverMap, scopeText, scopeToken, text } from '../base/scalars.ts'
+import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
+import { createClientCertificate } from '../base/client-certificate.ts'
+import {
+  flag,
+  listOf,
+  oneOf,
+  oneOrMore,
+  parsedText,
+  ruleOverMap,
+  scopeText,
+  scopeToken,
+  text,
+} from '../base/scalars.ts'
 
 const reservedParameters = [
   'grant_type',
@@ -56,6 +73,10 @@ const commonOptions = {
   scope_policy: oneOf('warn', 'exact')
     .prefault('warn')
     .describe('`exact`: a granted scope that is narrower than asked is an error, not a warning'),
+  tls: tlsOptions.optional(),
+  tls_client_certificate_bound_access_tokens: flag()
+    .optional()
+    .describe('true: the tokens are bound to the certificate, which goes to the upstream with them (RFC 8705)'),
 }
 
 function clientForm(method: ClientAuthMethod, isDefault: boolean) {
@@ -64,6 +85,33 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
   return z
     .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options })
     .refine(hasOneScopeKey, oneScopeKey)
+    .refine((given) => given.tls_client_certificate_bound_access_tokens !== true || given.tls !== undefined, {
+      ...ruleOverMap,
+      path: ['tls_client_certificate_bound_access_tokens'],
+      message: 'needs the certificate that the tokens are bound to; give the client its tls',
+    })
+    .check(credentialRule(method))
+}
+
+/** What no single key tells of a credential. It is asked once all of its keys are good by themselves. */
+function credentialRule(method: ClientAuthMethod) {
+  const keys = ['token_endpoint_auth_method', 'tls', ...Object.keys(method.options)]
+  return z.core._check<Record<string, unknown>>(
+    ({ value, issues }) => {
+      const fault = findCredentialFault(method, value)
+      if (fault)
+        issues.push({ code: 'custom', input: value, ...fault, path: [...fault.path], params: ruleOverMap.params })
+    },
+    {
+      when: ({ value, issues }) =>
+        ruleOverMap.when({ value }) && !issues.some(({ path }) => keys.includes(String(path?.[0]))),
+    },
+  )
+}
+
+function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {
+  const { tls } = given as { tls?: z.output<typeof tlsOptions> }
+  return method.findFault?.(given) ?? (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
 }
 
 const [defaultMethod, ...otherMethods] = clientAuthMethods
@@ -81,7 +129,13 @@ export function createCredential(client: ClientOptions): ClientCredential {
   const methods: readonly ClientAuthMethod[] = clientAuthMethods
   const method = methods.find(({ name }) => name === client.token_endpoint_auth_method)
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
-  return method.create(client)
+  const credential = method.create(client)
+  return client.tls && !credential.tls ? withCertificate(credential, client.tls) : credential
+}
+
+/** True if the client's tokens are good only over connections that present its certificate. */
+export function isCertificateBound(client: ClientOptions): boolean {
+  return client.tls_client_certificate_bound_access_tokens === true
 }
 
 /** Headers that a token can never go out in: they frame or route the request. */

@@ -18,6 +18,7 @@ export const clientSecretBasic = defineClientAuthMethod({
   create({ client_secret: clientSecret, basic_encoding: encoding }) {
     return {
       identify: () => clientSecret.recent(),
+      secret: clientSecret,
       authenticate(server, client, body, headers) {
         const value = clientSecret.read()
         if (encoding === 'rfc6749') return ClientSecretBasic(value)(server, client, body, headers)

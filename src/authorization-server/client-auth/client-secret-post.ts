@@ -10,6 +10,7 @@ export const clientSecretPost = defineClientAuthMethod({
   create({ client_secret: clientSecret }) {
     return {
       identify: () => clientSecret.recent(),
+      secret: clientSecret,
       authenticate: (server, client, body, headers) =>
         ClientSecretPost(clientSecret.read())(server, client, body, headers),
     }

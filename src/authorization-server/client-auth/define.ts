@@ -1,5 +1,8 @@
 import type { ClientAuth } from 'oauth4webapi'
 import type { z } from 'zod'
+import type { ClientCertificate } from '../../base/client-certificate.ts'
+import { KeyFault } from '../../base/private-key.ts'
+import type { Secret } from '../../base/secret.ts'
 
 /** One client's credential, ready to be used. */
 export interface ClientCredential {
@@ -8,8 +11,29 @@ export interface ClientCredential {
    * credential does. It goes into the HMAC of the cache key, and nowhere else.
    */
   identify(): string
+  /** What a server's answer might quote, and no log may hold. */
+  readonly secret?: Secret
   /** Adds the credential to a token request, last before it is sent. Called anew for each attempt. */
   readonly authenticate: ClientAuth
+  /** The certificate that the client presents in TLS. @see https://www.rfc-editor.org/rfc/rfc8705#section-2 */
+  readonly tls?: ClientCertificate
+}
+
+/** What is wrong with a client's options: where, seen from the client, and why. */
+export interface OptionFault {
+  readonly path: readonly string[]
+  readonly message: string
+}
+
+/** Runs what reads keys, and gives what it finds wrong with them as a fault of the options. */
+export function keyFaultOf(read: () => unknown, at: readonly string[] = []): OptionFault | undefined {
+  try {
+    read()
+    return undefined
+  } catch (error) {
+    if (error instanceof KeyFault) return { path: [...at, error.option], message: error.message }
+    throw error
+  }
 }
 
 /** A client authentication method: one file, and one line in the registry. Everything else follows from it. */
@@ -20,6 +44,8 @@ export interface ClientAuthMethod<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly summary: string
   /** The keys of a client that are this method's own. */
   readonly options: Shape
+  /** What cannot work although each option is good by itself. Asked by `check`, and before `create`. */
+  findFault?(options: z.output<z.ZodObject<Shape>>): OptionFault | undefined
   create(options: z.output<z.ZodObject<Shape>>): ClientCredential
 }
 

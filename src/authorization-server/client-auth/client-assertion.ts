@@ -1,0 +1,54 @@
+import { decodeJwt } from 'jose'
+import { deriveFrom } from '../../base/derived.ts'
+import { oneOf, secret } from '../../base/scalars.ts'
+import type { Secret } from '../../base/secret.ts'
+import { addAssertion } from './assertion.ts'
+import { defineClientAuthMethod } from './define.ts'
+
+interface Workload {
+  readonly assertion: string
+  /** Who it is and for whom. A renewed assertion of the same workload is the same credential. */
+  readonly identity: string
+}
+
+/** @throws {TypeError} if the text is no JWT */
+function readWorkload(text: string): Workload {
+  const assertion = text.trim()
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) throw new TypeError('no JWT')
+  const { iss, sub, aud } = decodeJwt(assertion)
+  return { assertion, identity: JSON.stringify([iss, sub, aud]) }
+}
+
+const createWorkload = (clientAssertion: Secret) =>
+  deriveFrom({ assertion: clientAssertion }, ({ assertion }) => readWorkload(assertion))
+
+/**
+ * A JWT that the workload has from elsewhere, read again when it changes: a projected service account token of Kubernetes, a
+ * SPIFFE JWT-SVID, an identity token of a cloud.
+ * @see https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+ */
+export const clientAssertion = defineClientAuthMethod({
+  name: 'client_assertion',
+  summary: "the workload's own JWT from a file, read again when it changes (Kubernetes, SPIFFE, a cloud)",
+  options: {
+    client_assertion: secret().describe('the JWT, as in ${file:/var/run/secrets/tokens/scopegate}'),
+    client_assertion_type: oneOf('jwt-bearer', 'jwt-spiffe')
+      .prefault('jwt-bearer')
+      .describe('`jwt-spiffe` for a SPIFFE JWT-SVID'),
+  },
+  findFault({ client_assertion: text }) {
+    try {
+      createWorkload(text)
+      return undefined
+    } catch {
+      return { path: ['client_assertion'], message: 'is no JWT: three parts of base64url with dots between' }
+    }
+  },
+  create({ client_assertion: text, client_assertion_type: type }) {
+    const workload = createWorkload(text)
+    return {
+      identify: () => workload.recent().identity,
+      authenticate: (_server, client, body) => addAssertion(body, client, type, workload.read().assertion),
+    }
+  },
+})

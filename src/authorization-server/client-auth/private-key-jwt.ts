@@ -1,0 +1,57 @@
+import { deriveFrom } from '../../base/derived.ts'
+import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
+import type { Secret } from '../../base/secret.ts'
+import { type SignatureAlgorithm, signatureAlgorithmNames } from '../signature-algorithms.ts'
+import { addSignedAssertion, assertionOptions } from './assertion.ts'
+import { defineClientAuthMethod, keyFaultOf } from './define.ts'
+import { readSigningKey } from './signing-key.ts'
+
+interface KeyOptions {
+  readonly private_key: Secret
+  readonly private_key_passphrase?: Secret | undefined
+  readonly token_endpoint_auth_signing_alg?: SignatureAlgorithm | undefined
+  readonly key_id?: string | undefined
+  readonly certificate?: Secret | undefined
+}
+
+/** The key as it is now; read again when a file of it changes. */
+function createSigningKey(options: KeyOptions) {
+  const { private_key: key, private_key_passphrase: passphrase, certificate } = options
+  return deriveFrom({ key, passphrase, certificate }, (texts) =>
+    readSigningKey({
+      key: texts.key,
+      passphrase: passphrase && texts.passphrase,
+      certificate: certificate && texts.certificate,
+      alg: options.token_endpoint_auth_signing_alg,
+      kid: options.key_id,
+    }),
+  )
+}
+
+/**
+ * An assertion signed with a private key, whose public half the server knows.
+ * @see https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+ */
+export const privateKeyJwt = defineClientAuthMethod({
+  name: 'private_key_jwt',
+  summary: 'an assertion signed with a private key, whose public half the server knows',
+  options: {
+    private_key: secret().describe('PEM (PKCS#8, PKCS#1, SEC1) or JWK'),
+    private_key_passphrase: secret().optional().describe('if the key is encrypted'),
+    token_endpoint_auth_signing_alg: oneOf(...signatureAlgorithmNames)
+      .optional()
+      .describe('how the assertion is signed; default follows from the key: RS256, ES256, ES384, ES512 or EdDSA'),
+    key_id: text().optional().describe("`kid` of the assertion; default is the JWK's own"),
+    certificate: certificateFile().optional().describe('PEM, for servers that know the key by its `x5t#S256`'),
+    ...assertionOptions,
+  },
+  findFault: (options) => keyFaultOf(() => createSigningKey(options)),
+  create(options) {
+    const signingKey = createSigningKey(options)
+    return {
+      identify: () => signingKey.recent().thumbprint,
+      authenticate: (server, client, body) =>
+        addSignedAssertion(body, { server, client, options, ...signingKey.read() }),
+    }
+  },
+})

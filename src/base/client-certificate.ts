@@ -1,0 +1,60 @@
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
+import { type Derived, deriveFrom } from './derived.ts'
+import { KeyFault, readPrivateKey } from './private-key.ts'
+import { certificateFile, secret } from './scalars.ts'
+import type { Secret } from './secret.ts'
+
+/** The keys under which a configuration names a certificate that the gateway presents, and its private key. */
+export const clientCertificateOptions = {
+  certificate: certificateFile().describe('PEM, the own certificate first and then what leads to a root'),
+  private_key: secret().describe('PEM (PKCS#8, PKCS#1, SEC1) or JWK'),
+  private_key_passphrase: secret().optional().describe('if the key is encrypted'),
+}
+
+export interface ClientCertificateOptions {
+  readonly certificate: Secret
+  readonly private_key: Secret
+  readonly private_key_passphrase?: Secret | undefined
+}
+
+/** A certificate with its key, as TLS presents them. */
+export interface PresentedCertificate {
+  /** PEM, with its chain. */
+  readonly certificate: string
+  /** PEM, PKCS#8. */
+  readonly privateKey: string
+  /** SHA-256 of the certificate, as `x5t#S256` has it. @see https://www.rfc-editor.org/rfc/rfc8705#section-3.1 */
+  readonly thumbprint: string
+}
+
+/** Files are read again when they change; a pair that does not fit is not used. */
+export type ClientCertificate = Derived<PresentedCertificate>
+
+/** @throws {KeyFault} if it cannot be used as it is now */
+export function createClientCertificate(options: ClientCertificateOptions): ClientCertificate {
+  const { certificate, private_key: key, private_key_passphrase: passphrase } = options
+  return deriveFrom({ certificate, key, passphrase }, (texts) => {
+    const privateKey = readPrivateKey(texts.key, passphrase && texts.passphrase)
+    return {
+      certificate: texts.certificate,
+      privateKey: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
+      thumbprint: certificateThumbprint(texts.certificate, privateKey),
+    }
+  })
+}
+
+/** The `x5t#S256` of the first certificate of a PEM. @throws {KeyFault} if it is none, or not that of the key */
+export function certificateThumbprint(pem: string, privateKey: KeyObject): string {
+  const certificate = parse(pem)
+  if (!certificate.checkPrivateKey(privateKey))
+    throw new KeyFault('certificate', 'does not fit the private key: it was issued for another one')
+  return createHash('sha256').update(certificate.raw).digest('base64url')
+}
+
+function parse(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    throw new KeyFault('certificate', 'is no readable certificate in PEM')
+  }
+}
