@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { attachTo, serverOptions, takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
@@ -179,18 +179,35 @@ async function admit({ request, target, parts, outcome }: Exchange, route: Route
   return token.claims
 }
 
+/** The token that goes out, as the token source gives it. */
+type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
+
 /** A request that needs a token never goes on without one. */
-async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<OutgoingToken | undefined> {
+async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<Token | undefined> {
   if (!route.token) return undefined
   outcome.client = route.token.client
   const { token, source } = await parts.tokens.get(route.token.request, whileOpen(response))
   outcome.tokenSource = source
-  return { header: route.token.header, scheme: route.token.scheme, value: token.value.read() }
+  return token
+}
+
+/** The successor of a token that the upstream refused, if there is one to be had. */
+async function replaceToken(
+  { response, parts, outcome }: Exchange,
+  route: Route,
+  refused: Token,
+): Promise<Token | undefined> {
+  const successor = route.token && (await parts.tokens.replace(route.token.request, refused, whileOpen(response)))
+  if (!successor) return undefined
+  outcome.tokenSource = successor.source
+  outcome.replaced = true
+  return successor.token
 }
 
 /** The caller may go away while it waits. */
 function whileOpen(response: ServerResponse): AbortSignal {
   const gone = new AbortController()
+  if (response.destroyed) gone.abort()
   response.once('close', () => gone.abort())
   return gone.signal
 }
@@ -199,15 +216,42 @@ interface Admitted {
   readonly route: Route
   readonly reading: Reading
   readonly claims: object | undefined
-  readonly token: OutgoingToken | undefined
+  readonly token: Token | undefined
 }
 
-async function forward(
-  { request, response, listener, parts, outcome }: Exchange,
-  { route, reading, claims, token }: Admitted,
-): Promise<void> {
-  const { timeouts, limits, public_url: publicUrl } = listener.options
-  const headers = buildRequestHeaders(route.headers, {
+async function forward(exchange: Exchange, { route, reading, claims, token }: Admitted): Promise<void> {
+  const { request, response, listener, parts, outcome } = exchange
+  const { timeouts, limits } = listener.options
+  const reauthorize = async () => {
+    const successor = token && (await replaceToken(exchange, route, token))
+    return successor && headersFor(exchange, { route, claims, token: successor })
+  }
+  const { status } = await parts.forwarder.forward({
+    request,
+    response,
+    upstream: route.upstream,
+    path: route.upstream.rewrite(reading.target.raw),
+    headers: headersFor(exchange, { route, claims, token }),
+    framing: reading.framing,
+    bodyIdle: timeouts.body_idle,
+    sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
+    ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
+    ...(route.token?.replaceRefused && { reauthorize }),
+  })
+  outcome.upstreamStatus = status
+}
+
+function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {
+  return { header, scheme, value: value.read() }
+}
+
+/** The headers for the upstream, with this token in them. */
+function headersFor(
+  { request, listener }: Exchange,
+  { route, claims, token }: Omit<Admitted, 'reading'>,
+): OutgoingHttpHeaders {
+  const { public_url: publicUrl } = listener.options
+  return buildRequestHeaders(route.headers, {
     rawHeaders: request.rawHeaders,
     httpVersion: request.httpVersion,
     peerAddress: request.socket.remoteAddress ?? '',
@@ -216,20 +260,8 @@ async function forward(
     host: request.headers.host ?? '',
     ...(publicUrl !== undefined && { publicUrl }),
     ...(claims && { claims }),
-    ...(token && { token }),
+    ...(token && route.token && { token: outgoing(route.token, token) }),
   })
-  const { status } = await parts.forwarder.forward({
-    request,
-    response,
-    upstream: route.upstream,
-    path: route.upstream.rewrite(reading.target.raw),
-    headers,
-    framing: reading.framing,
-    bodyIdle: timeouts.body_idle,
-    sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
-    ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
-  })
-  outcome.upstreamStatus = status
 }
 
 function isForNext({ next }: Exchange, error: unknown): boolean {

@@ -14,6 +14,8 @@ export interface Outcome {
   /** The configured client whose token went to the upstream. */
   client?: string
   tokenSource?: 'memory' | 'redis' | 'fetched'
+  /** The upstream refused the token, and another one was to be had. */
+  replaced?: true
   upstreamStatus?: number
 }
 
@@ -46,6 +48,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     caller: outcome.callerId,
     client: outcome.client,
     token: outcome.tokenSource,
+    replaced: outcome.replaced,
     upstream_status: outcome.upstreamStatus,
     ms: Math.round((performance.now() - request.startedAt) * 10) / 10,
   }

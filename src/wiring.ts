@@ -30,6 +30,8 @@ export interface Route extends RoutePattern {
     readonly request: TokenRequest
     readonly header: string
     readonly scheme: string
+    /** Whether a 401 of the upstream's is answered with another token; otherwise it passes. */
+    readonly replaceRefused: boolean
   }
   readonly headers: HeaderPolicy
   readonly upstream: Upstream
@@ -128,7 +130,7 @@ interface RouteContext {
 function compileRoute(route: RouteOptions, context: RouteContext): Route {
   const { config, viaName } = context
   const upstream = createUpstream(route.upstream)
-  const token = route.token && compileToken(route.token, context)
+  const token = route.token && compileToken(route.token, route.upstream_401 !== 'pass', context)
   const headers = compileHeaderPolicy({
     viaName,
     reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
@@ -161,6 +163,7 @@ function tellsIdentity({ require, token, forwarded_headers: forwarded = token ==
 
 function compileToken(
   token: NonNullable<RouteOptions['token']>,
+  replaceRefused: boolean,
   { config, servers, cache }: RouteContext,
 ): NonNullable<Route['token']> {
   const client = config.clients[token.client]
@@ -172,6 +175,7 @@ function compileToken(
     request: createTokenRequest({ name: token.client, client, server, token, cache }),
     header: token.header,
     scheme: token.scheme,
+    replaceRefused,
   }
 }
 

@@ -32,6 +32,7 @@ export const errorCodes = {
   upgrade_not_supported: [501, 'Connection upgrades are not supported.'],
   upstream_unreachable: [502, 'The service behind this gateway cannot be reached.'],
   upstream_invalid_response: [502, 'The service behind this gateway gave an answer that cannot be passed on.'],
+  upstream_refused_token: [502, "The service behind this gateway did not accept the gateway's access token."],
   authorization_server_refused: [502, 'The authorization server did not grant the gateway an access token.'],
   authorization_server_invalid_response: [502, 'The authorization server gave an answer that cannot be understood.'],
   keys_unavailable: [503, 'Access tokens cannot be checked at the moment.'],

@@ -60,6 +60,11 @@ export const routeOptions = z
     path: ['token'],
     message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
   })
+  .refine((route) => !given(route.upstream_401) || given(route.token), {
+    ...ruleOverMap,
+    path: ['upstream_401'],
+    message: 'stands on a route without token, where the answers of the upstream are passed on as they are',
+  })
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
 const authorizationServer = authorizationServerOptions({

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { AnswerHead } from './answer-head.ts'
 import type { ForwardRequest } from './exchange.ts'
@@ -66,4 +67,17 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
     response.off('drain', onDrain)
     answer.off('data', onData).off('end', onEnd).off('close', onClose)
   }
+}
+
+const mostDropped = 64 * 1024
+const dropMilliseconds = 2000
+
+/** Reads an answer that goes to nobody to its end, so that its connection can be kept; one that is long is cut off. */
+export function dropAnswer(answer: IncomingMessage, clock: Clock): void {
+  const cancel = clock.setTimeout(() => answer.destroy(), dropMilliseconds)
+  let dropped = 0
+  answer.once('close', cancel).on('data', (chunk: Buffer) => {
+    dropped += chunk.length
+    if (dropped > mostDropped) answer.destroy()
+  })
 }

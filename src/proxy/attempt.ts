@@ -1,13 +1,14 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
-import { sendAnswer } from './answer.ts'
+import { dropAnswer, sendAnswer } from './answer.ts'
 import { readAnswerHead } from './answer-head.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { isClosedConnection, proxyError } from './proxy-error.ts'
 import { RequestView, ResponseSink } from './proxy-view.ts'
-import { sendBody, setFraming, whenConnected } from './request-body.ts'
+import { refusesToken } from './refused-token.ts'
+import { sendBody, sendKeptBody, setFraming, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
 
 /** How an attempt ended. */
@@ -15,9 +16,14 @@ export type AttemptResult =
   | { readonly status: number }
   | {
       readonly error: GatewayError
-      /** The kept connection had been closed before the request reached it. */
-      readonly staleConnection: boolean
+      readonly remedy?: Remedy
     }
+
+/**
+ * What would help: another connection, where the kept one had been closed before the request reached it; another token,
+ * where the upstream refused the one that was sent.
+ */
+type Remedy = 'connection' | 'token'
 
 /**
  * One sending of a request to its upstream, as the proxy library sees it: a `view` of the caller's request, and a `sink`
@@ -54,12 +60,12 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     over = true
     watch.stop()
     for (const each of undo) each()
-    const whole = 'status' in result && proxyRequest?.writableFinished === true
-    sink.close(whole)
+    const answered = 'status' in result || result.remedy === 'token'
+    sink.close(answered && proxyRequest?.writableFinished === true)
     resolve(result)
   }
-  function fail(error: GatewayError, staleConnection = false): void {
-    settle({ error, staleConnection })
+  function fail(error: GatewayError, remedy?: Remedy): void {
+    settle({ error, ...(remedy && { remedy }) })
   }
   function timeOut(reason: string): void {
     fail(new GatewayError('upstream_timeout', { reason }))
@@ -86,6 +92,10 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
   }
   function startBody(outgoing: ClientRequest): void {
     if (over) return
+    if (exchange.keptBody) {
+      sendKeptBody({ exchange, proxyRequest: outgoing, watch, fail }, exchange.keptBody)
+      return
+    }
     // Once the answer has begun, either side may be silent while the other one moves.
     const bodyWatch = {
       ...watch,
@@ -103,6 +113,11 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     answer = incoming
     try {
       const head = readAnswerHead(incoming, request.method ?? 'GET')
+      if (exchange.reauthorize && refusesToken(incoming)) {
+        dropAnswer(incoming, clock)
+        fail(new GatewayError('upstream_refused_token'), 'token')
+        return
+      }
       response.once('finish', onFinish)
       undo.push(() => response.off('finish', onFinish))
       undo.push(sendAnswer({ exchange, answer: incoming, head, watch, fail }))
@@ -117,7 +132,7 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     // Whether an answer that has begun is whole, it says itself: an upstream may well stop reading once it has answered.
     if (answer) return
     const untouched = proxyRequest?.reusedSocket === true && proxyRequest.socket?.bytesRead === bytesBefore
-    fail(proxyError(cause), untouched && isClosedConnection(cause))
+    fail(proxyError(cause), untouched && isClosedConnection(cause) ? 'connection' : undefined)
   }
   function onGone(): void {
     fail(new GatewayError('caller_gone'))

@@ -18,4 +18,11 @@ export interface ForwardRequest {
   readonly bodyLimit?: number
   /** The caller waits for `100 Continue`. */
   readonly sendContinue: boolean
+  /** The body, where it was read before anything was sent. */
+  readonly keptBody?: Buffer
+  /**
+   * Given where a token of the gateway's own goes out, and an upstream that refuses it is not passed on: the headers with
+   * its successor, or `undefined` where none is to be had.
+   */
+  readonly reauthorize?: () => Promise<OutgoingHttpHeaders | undefined>
 }

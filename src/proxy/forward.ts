@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { type Attempt, type AttemptResult, createAttempt } from './attempt.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
+import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
 
 export type { ForwardRequest } from './exchange.ts'
 
@@ -16,8 +17,16 @@ export interface Forwarder {
   forward(exchange: ForwardRequest): Promise<{ readonly status: number }>
 }
 
+export interface ForwarderOptions {
+  readonly clock?: Clock
+  readonly bodyBudget?: BodyBudget
+}
+
 /** One forwarder for the process: the only place that knows http-proxy-middleware. */
-export function createForwarder({ clock = systemClock }: { readonly clock?: Clock } = {}): Forwarder {
+export function createForwarder({
+  clock = systemClock,
+  bodyBudget = processBodyBudget,
+}: ForwarderOptions = {}): Forwarder {
   const attempts = new WeakMap<object, Attempt>()
   const find = (view: object): Attempt => {
     const attempt = attempts.get(view)
@@ -54,18 +63,41 @@ export function createForwarder({ clock = systemClock }: { readonly clock?: Cloc
     return attempt.result
   }
 
+  /** Sent once, or again where the kept connection turns out to be closed. */
+  async function send(exchange: ForwardRequest): Promise<AttemptResult> {
+    const result = await runAttempt(exchange, false)
+    const again = 'error' in result && result.remedy === 'connection' && isRepeatable(exchange)
+    return again ? runAttempt(exchange, true) : result
+  }
+
+  /** Sent, and once more with another token where the upstream refuses the first. That is asked for in any case. */
+  async function sendAuthorized(exchange: ForwardRequest): Promise<AttemptResult> {
+    const result = await send(exchange)
+    if (!('error' in result) || result.remedy !== 'token') return result
+    const headers = await headersWithSuccessor(exchange)
+    if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
+    return headers && canBeSentAgain(exchange) ? send({ ...exchange, headers }) : result
+  }
+
   async function forward(exchange: ForwardRequest): Promise<{ readonly status: number }> {
     const { request, response } = exchange
     // Node reports a caller that breaks off here as well; the response's end is what is looked at.
     request.on('error', () => {})
     response.on('error', () => {})
     requireForwardable(exchange)
-    let result = await runAttempt(exchange, false)
-    if ('error' in result && result.staleConnection && isRepeatable(exchange)) result = await runAttempt(exchange, true)
-    if ('error' in result && response.headersSent) response.destroy()
-    if ('error' in result) throw result.error
-    dropRest(exchange, clock)
-    return result
+    const length = keepableLength(exchange)
+    const release = length === undefined ? undefined : bodyBudget.take(length)
+    try {
+      // Without a share of the budget the body streams, and the request is sent once.
+      const keptBody = length !== undefined && release && (await readBody(exchange, length, clock))
+      const result = await sendAuthorized({ ...exchange, ...(keptBody && { keptBody }) })
+      if ('error' in result && response.headersSent) response.destroy()
+      if ('error' in result) throw result.error
+      dropRest(exchange, clock)
+      return result
+    } finally {
+      release?.()
+    }
   }
 
   return { forward }
@@ -82,6 +114,21 @@ function requireForwardable({ request, response, framing, bodyLimit }: ForwardRe
       reason: 'mount the gateway before any body parser',
       closeConnection: true,
     })
+}
+
+/** The upstream's word is the cause of the trouble, also where the authorization server has no other token to give. */
+async function headersWithSuccessor({ reauthorize }: ForwardRequest): Promise<OutgoingHttpHeaders | undefined> {
+  try {
+    return await reauthorize?.()
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code === 'caller_gone') throw error
+    throw new GatewayError('upstream_refused_token', { reason: 'and there is no other token to be had', cause: error })
+  }
+}
+
+/** A request that was refused has done nothing, whatever its method; what counts is that its body is still there. */
+function canBeSentAgain({ framing, keptBody }: ForwardRequest): boolean {
+  return keptBody !== undefined || !hasBody(framing)
 }
 
 /** A request that may be sent twice without doing its work twice. @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 */

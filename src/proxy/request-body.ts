@@ -28,6 +28,16 @@ export function whenConnected(proxyRequest: ClientRequest, callback: () => void)
   else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', callback)
 }
 
+/** Sends a body that has been read already. */
+export function sendKeptBody({ exchange, proxyRequest, watch, fail }: BodySending, body: Buffer): void {
+  watch.expect(exchange.upstream.timeouts.idle, () => fail(deafUpstream()))
+  proxyRequest.end(body)
+}
+
+function deafUpstream(): GatewayError {
+  return new GatewayError('upstream_timeout', { reason: 'the upstream takes no more of the request body' })
+}
+
 /**
  * Sends the caller's body on, as fast as the upstream takes it, and tells apart who is silent. Gives back the function
  * that stops it.
@@ -42,9 +52,7 @@ export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): 
     )
   }
   function awaitUpstream(): void {
-    watch.expect(upstream.timeouts.idle, () =>
-      fail(new GatewayError('upstream_timeout', { reason: 'the upstream takes no more of the request body' })),
-    )
+    watch.expect(upstream.timeouts.idle, () => fail(deafUpstream()))
   }
   function onData(chunk: Buffer): void {
     sent += chunk.length

@@ -105,6 +105,7 @@ export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchan
     for (const [name, value] of identityHeaderValues(policy.identityHeaders, exchange.claims)) headers[name] = value
   }
   const { token } = exchange
+  if (policy.tokenHeader !== undefined && !token) throw new TypeError('the token of a token route is missing')
   if (token) headers[token.header.toLowerCase()] = token.scheme === '' ? token.value : `${token.scheme} ${token.value}`
   return headers
 }

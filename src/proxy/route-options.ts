@@ -1,7 +1,18 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { certificates, claimPath, duration, flag, httpUrl, oneOf, parsedText, text } from '../base/scalars.ts'
+import {
+  certificates,
+  claimPath,
+  duration,
+  flag,
+  httpUrl,
+  oneOf,
+  parsedText,
+  sizeOrNone,
+  text,
+} from '../base/scalars.ts'
 import { foldHeaderName, hopByHopHeaders, isHeaderName, isProxyHeader } from './header-names.ts'
+import { mostKeptBytes } from './kept-body.ts'
 
 const timeouts = z
   .strictObject({
@@ -26,6 +37,10 @@ const upstreamBlock = z.strictObject({
   host: oneOf('upstream', 'preserve').default('upstream').describe("which Host it gets: its own, or the caller's"),
   allow_http: flag().default(false).describe('true: a token may go out to it without TLS'),
   timeouts,
+  replay_body: sizeOrNone()
+    .refine((bytes) => bytes <= mostKeptBytes, 'is more than the 32MiB that all kept bodies of the process may have')
+    .prefault('16KiB')
+    .describe('up to this size a body is kept, to be sent again when the token was refused; or none'),
   tls: z
     .strictObject({
       ca: certificates().optional().describe("PEM, added to the system's roots"),
@@ -83,6 +98,11 @@ export const proxyRouteOptions = {
   forwarded_headers: flag()
     .optional()
     .describe('whether the upstream is told where a request came from; default true, on token routes false'),
+  upstream_401: oneOf('replace', 'pass')
+    .optional()
+    .describe(
+      'what becomes of an upstream that refuses the token: default `replace`, another token and 502 if that does not help; `pass`, the caller gets its 401',
+    ),
 }
 
 /** The name that TLS verifies, and says in the open; an address has none to say. */

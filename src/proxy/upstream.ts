@@ -13,6 +13,8 @@ export interface Upstream {
   /** False: the caller's Host passes. */
   readonly ownHost: boolean
   readonly timeouts: { readonly connect: number; readonly response: number; readonly idle: number }
+  /** The longest body, in bytes, that is kept to be sent again when the token was refused. */
+  readonly replayBody: number
   /** Keeps connections for the next request. */
   readonly agent: Agent
   /** Makes a new connection for each. */
@@ -41,6 +43,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     hostHeader: url.host,
     ownHost: options.host === 'upstream',
     timeouts: options.timeouts,
+    replayBody: options.replay_body,
     agent: kept.agent,
     freshAgent: fresh.agent,
     rewrite: (target) => rewriteTarget(target, base, dropped),
