@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
+import type { ClientCredential } from './authorization-server/client-auth/define.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
+import type { ClientCertificate } from './base/client-certificate.ts'
 import type { Clock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
@@ -8,6 +10,7 @@ import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
 import type { RouteOptions } from './config/schema.ts'
+import { createCredential, isCertificateBound } from './egress/client.ts'
 import type { TokenCache } from './egress/token-cache/define.ts'
 import { createTokenCache } from './egress/token-cache/index.ts'
 import { createTokenRequest, type TokenRequest } from './egress/token-request.ts'
@@ -75,7 +78,8 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const trusted = trustedServers(config, servers, { log, clock })
   const cache = createTokenCache(config.token_cache)
   const tokens = createTokenSource({ clock, log, cache, options: config.token_cache })
-  const routes = config.routes.map((route) => compileRoute(route, { config, servers, cache, viaName }))
+  const credentials = new Map(Object.entries(config.clients).map(([name, client]) => [name, createCredential(client)]))
+  const routes = config.routes.map((route) => compileRoute(route, { config, servers, credentials, cache, viaName }))
   for (const { keys } of trusted) keys.start()
   return {
     log,
@@ -123,13 +127,15 @@ function createListener(name: string, options: ListenerOptions, routes: readonly
 interface RouteContext {
   readonly config: Config
   readonly servers: ReadonlyMap<string, AuthorizationServer>
+  /** By the names of their clients. */
+  readonly credentials: ReadonlyMap<string, ClientCredential>
   readonly cache: TokenCache
   readonly viaName: string
 }
 
 function compileRoute(route: RouteOptions, context: RouteContext): Route {
   const { config, viaName } = context
-  const upstream = createUpstream(route.upstream)
+  const upstream = createUpstream(route.upstream, route.token && boundCertificate(route.token.client, context))
   const token = route.token && compileToken(route.token, route.upstream_401 !== 'pass', context)
   const headers = compileHeaderPolicy({
     viaName,
@@ -161,18 +167,28 @@ function tellsIdentity({ require, token, forwarded_headers: forwarded = token ==
   return require !== undefined && forwarded
 }
 
+/** A token that is bound to a certificate is worth nothing on a connection that presents another one, or none. */
+function boundCertificate(
+  name: string,
+  { config, credentials }: Pick<RouteContext, 'config' | 'credentials'>,
+): ClientCertificate | undefined {
+  const client = config.clients[name]
+  return client && isCertificateBound(client) ? credentials.get(name)?.tls : undefined
+}
+
 function compileToken(
   token: NonNullable<RouteOptions['token']>,
   replaceRefused: boolean,
-  { config, servers, cache }: RouteContext,
+  { config, servers, credentials, cache }: RouteContext,
 ): NonNullable<Route['token']> {
   const client = config.clients[token.client]
   const server = client && servers.get(client.authorization_server)
-  if (!client || !server)
+  const credential = credentials.get(token.client)
+  if (!client || !server || !credential)
     throw new TypeError(`the client ${token.client} or its authorization server is not configured`)
   return {
     client: token.client,
-    request: createTokenRequest({ name: token.client, client, server, token, cache }),
+    request: createTokenRequest({ name: token.client, client, server, credential, token, cache }),
     header: token.header,
     scheme: token.scheme,
     replaceRefused,

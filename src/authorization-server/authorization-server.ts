@@ -90,7 +90,7 @@ export function createAuthorizationServer(
       const url = options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
-      if (certificate && !url.startsWith('https:'))
+      if (certificate && new URL(url).protocol !== 'https:')
         throw invalid(`the ${which} of ${name} is reached over plain http, where no certificate can be presented`)
       return url
     },

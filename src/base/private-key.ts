@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { OptionFault } from './fault-rule.ts'
 
 /** A key or certificate that cannot be used: which option is at fault, and why. Its message never quotes any of it. */
 export class KeyFault extends Error {
@@ -8,6 +9,17 @@ export class KeyFault extends Error {
   constructor(option: string, message: string) {
     super(message)
     this.option = option
+  }
+}
+
+/** Runs what reads keys, and gives what it finds wrong with them as a fault of the options. */
+export function keyFaultOf(read: () => unknown, at: readonly string[] = []): OptionFault | undefined {
+  try {
+    read()
+    return undefined
+  } catch (error) {
+    if (error instanceof KeyFault) return { path: [...at, error.option], message: error.message }
+    throw error
   }
 }
 

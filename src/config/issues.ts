@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { ScalarIssue } from '../base/scalars.ts'
 import { Substituted } from '../base/substituted.ts'
 import { type Fault, formatPath } from './config-error.ts'
+import { explainForeignKey } from './foreign-key.ts'
 import { closest, knownKeys, suggest } from './suggest.ts'
 import type { Path, YamlDocument } from './yaml-document.ts'
 
@@ -47,6 +48,8 @@ function tell(issue: Issue, path: Path, context: Context): Told[] {
 }
 
 function tellUnknown(at: Path, key: string, { document, jsonSchema }: Context): Told {
+  const foreign = explainForeignKey(at, (client) => document.source([...client, 'token_endpoint_auth_method']))
+  if (foreign !== undefined) return { fault: document.fault(at, foreign, 'key'), at, unknown: true }
   const known = knownKeys(jsonSchema, at.slice(0, -1))
   const meant = closest(key, known)
   return {

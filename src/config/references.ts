@@ -27,14 +27,24 @@ export function referenceFindings(values: unknown): Finding[] {
 }
 
 function clientFindings(clients: Tree, servers: Tree): Finding[] {
-  return Object.entries(clients).flatMap(([name, client]) =>
-    unknownName(
-      tree(client).authorization_server,
-      servers,
-      ['clients', name, 'authorization_server'],
-      'authorization server',
-    ),
-  )
+  return Object.entries(clients).flatMap(([name, client]) => {
+    const path = ['clients', name]
+    const server = tree(client).authorization_server
+    return [
+      ...unknownName(server, servers, [...path, 'authorization_server'], 'authorization server'),
+      ...audienceFindings(tree(client), tree(servers[written(server) ?? '']), path),
+    ]
+  })
+}
+
+/** An assertion is meant for the issuer, unless the client says otherwise. */
+function audienceFindings(client: Tree, server: Tree, path: Path): Finding[] {
+  const signs = ['client_secret_jwt', 'private_key_jwt'].includes(written(client.token_endpoint_auth_method) ?? '')
+  const forIssuer = (written(client.assertion_audience) ?? 'issuer') === 'issuer'
+  if (!signs || !forIssuer || server.issuer !== undefined || server.token_endpoint === undefined) return []
+  const message =
+    'is issuer, and the authorization server has none; give it its issuer, or say here token_endpoint or the audience itself'
+  return [{ path: [...path, 'assertion_audience'], message }]
 }
 
 /** An issuer decides which keys count, so no two servers may answer for the same one. */

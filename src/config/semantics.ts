@@ -1,4 +1,5 @@
 import { isPlainHttp } from '../base/plain-http.ts'
+import { flag } from '../base/scalars.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
@@ -10,21 +11,49 @@ import { type RouteOptions, routeOptions } from './schema.ts'
  * every route that is good by itself, also where others are not.
  */
 export function semanticFindings(values: unknown): Finding[] {
-  const written = (values as { routes?: unknown } | null)?.routes
+  const { routes: written, clients } = Object(values) as { routes?: unknown; clients?: unknown }
   const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index) => {
     const parsed = routeOptions.safeParse(value)
     return parsed.success ? [{ index, route: parsed.data }] : []
   })
   return [
-    ...routes.flatMap(({ index, route }) => [...upstreamFindings(route, index), ...identityFindings(route, index)]),
+    ...routes.flatMap(({ index, route }) => [
+      ...upstreamFindings(route, index, isBound(route, clients)),
+      ...identityFindings(route, index),
+    ]),
     ...patternFindings(routes),
   ]
 }
 
-function upstreamFindings({ upstream, path, token }: RouteOptions, index: number): Finding[] {
+/** True if the route's token is good only together with its client's certificate. */
+function isBound({ token }: RouteOptions, clients: unknown): boolean {
+  const client: unknown = token && Object(clients)[token.client]
+  const bound = flag().safeParse(Object(client).tls_client_certificate_bound_access_tokens)
+  return bound.success && bound.data
+}
+
+function upstreamFindings({ upstream, path, token }: RouteOptions, index: number, bound: boolean): Finding[] {
   const at = ['routes', index, 'upstream']
   const findings: Finding[] = []
-  if (token && !upstream.allow_http && isPlainHttp(upstream.url)) {
+  if (new URL(upstream.url).protocol !== 'https:') {
+    if (bound)
+      findings.push({
+        path: at,
+        message: 'would get a certificate-bound token, which goes out over TLS only; use https',
+      })
+    if (upstream.tls?.certificate)
+      findings.push({
+        path: [...at, 'tls', 'certificate'],
+        message: 'can only be presented over TLS; use https in url',
+      })
+  } else if (bound && upstream.tls?.certificate) {
+    findings.push({
+      path: [...at, 'tls', 'certificate'],
+      message:
+        'stands beside a token that is bound to the certificate of its client, which goes out instead; remove it',
+    })
+  }
+  if (token && !bound && !upstream.allow_http && isPlainHttp(upstream.url)) {
     findings.push({
       path: at,
       message: 'would get an access token over plain http; use https, or write allow_http: true beside its url',

@@ -1,13 +1,10 @@
 import { z } from 'zod'
-import {
-  type ClientAuthMethod,
-  type ClientCredential,
-  keyFaultOf,
-  type OptionFault,
-} from '../authorization-server/client-auth/define.ts'
+import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
 import { createClientCertificate } from '../base/client-certificate.ts'
+import { faultRule, type OptionFault } from '../base/fault-rule.ts'
+import { keyFaultOf } from '../base/private-key.ts'
 import {
   flag,
   listOf,
@@ -93,20 +90,10 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
     .check(credentialRule(method))
 }
 
-/** What no single key tells of a credential. It is asked once all of its keys are good by themselves. */
+/** What no single key tells of a credential. */
 function credentialRule(method: ClientAuthMethod) {
   const keys = ['token_endpoint_auth_method', 'tls', ...Object.keys(method.options)]
-  return z.core._check<Record<string, unknown>>(
-    ({ value, issues }) => {
-      const fault = findCredentialFault(method, value)
-      if (fault)
-        issues.push({ code: 'custom', input: value, ...fault, path: [...fault.path], params: ruleOverMap.params })
-    },
-    {
-      when: ({ value, issues }) =>
-        ruleOverMap.when({ value }) && !issues.some(({ path }) => keys.includes(String(path?.[0]))),
-    },
-  )
+  return faultRule<Record<string, unknown>>(keys, (given) => findCredentialFault(method, given))
 }
 
 function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {

@@ -1,4 +1,5 @@
 import type { AuthorizationServer } from '../authorization-server/authorization-server.ts'
+import type { ClientCredential } from '../authorization-server/client-auth/define.ts'
 import { type IssuedToken, requestToken } from '../authorization-server/token-endpoint.ts'
 import { type ClientOptions, createCredential, type TokenOptions } from './client.ts'
 import type { TokenCache } from './token-cache/define.ts'
@@ -28,10 +29,13 @@ export interface TokenRequestContext {
   /** The route's own wishes win over the client's. */
   readonly token: Partial<TokenOptions>
   readonly cache: TokenCache
+  /** The client's, if other routes share it. */
+  readonly credential?: ClientCredential
 }
 
 /** Makes a token request ready, once for all the requests of a route. */
-export function createTokenRequest({ name, client, server, token, cache }: TokenRequestContext): TokenRequest {
+export function createTokenRequest(context: TokenRequestContext): TokenRequest {
+  const { name, client, server, token, cache, credential = createCredential(context.client) } = context
   const scopes = token.scopes ?? token.scope ?? client.scopes ?? client.scope ?? []
   const audience = token.audience ?? client.audience ?? []
   const resource = token.resource ?? client.resource ?? []
@@ -42,7 +46,6 @@ export function createTokenRequest({ name, client, server, token, cache }: Token
     ...resource.map((value): [string, string] => ['resource', value]),
     ...params,
   ]
-  const credential = createCredential(client)
   const canonical = (identity: string) =>
     JSON.stringify({
       grant: 'client_credentials',
@@ -79,7 +82,7 @@ export function createTokenRequest({ name, client, server, token, cache }: Token
     client: name,
     scopes,
     exactScope: client.scope_policy === 'exact',
-    endpoint: server.identity,
+    endpoint: credential.tls ? `${server.identity} with certificates` : server.identity,
     keys: () => current().keys,
     clientKey: () => current().clientKey,
     send: () => requestToken({ server, clientId: client.client_id, credential, parameters }),

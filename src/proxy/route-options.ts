@@ -1,6 +1,13 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import {
+  type ClientCertificate,
+  clientCertificateOptions,
+  createClientCertificate,
+} from '../base/client-certificate.ts'
+import { faultRule, type OptionFault } from '../base/fault-rule.ts'
+import { keyFaultOf } from '../base/private-key.ts'
+import {
   certificates,
   claimPath,
   duration,
@@ -11,6 +18,7 @@ import {
   sizeOrNone,
   text,
 } from '../base/scalars.ts'
+import type { Secret } from '../base/secret.ts'
 import { foldHeaderName, hopByHopHeaders, isHeaderName, isProxyHeader } from './header-names.ts'
 import { mostKeptBytes } from './kept-body.ts'
 
@@ -30,6 +38,27 @@ const pathPrefix = () =>
     /^(\/(?!(\.|%2e){1,2}(\/|$))[!-.0->@-[\]-~]+)+$/i.test(given) && !given.includes('#') ? given : undefined,
   )
 
+interface UpstreamCertificate {
+  readonly certificate?: Secret | undefined
+  readonly private_key?: Secret | undefined
+  readonly private_key_passphrase?: Secret | undefined
+}
+
+function findCertificateFault(given: UpstreamCertificate): OptionFault | undefined {
+  if ((given.certificate === undefined) !== (given.private_key === undefined))
+    return given.certificate
+      ? { path: ['certificate'], message: 'has no private_key beside it, without which it cannot be presented' }
+      : { path: ['private_key'], message: 'has no certificate beside it, to which it belongs' }
+  return keyFaultOf(() => upstreamCertificate(given))
+}
+
+/** The certificate that is presented to an upstream by its own configuration. @throws {KeyFault} */
+export function upstreamCertificate(tls: UpstreamCertificate | undefined): ClientCertificate | undefined {
+  return tls?.certificate && tls.private_key
+    ? createClientCertificate({ ...tls, certificate: tls.certificate, private_key: tls.private_key })
+    : undefined
+}
+
 const upstreamBlock = z.strictObject({
   url: url().describe('where the requests go; a path in it is put before theirs'),
   strip_prefix: pathPrefix().optional().describe('the beginning of the path that is dropped'),
@@ -45,7 +74,11 @@ const upstreamBlock = z.strictObject({
     .strictObject({
       ca: certificates().optional().describe("PEM, added to the system's roots"),
       server_name: text().optional().describe('the name that its certificate has, where it is not that of the URL'),
+      certificate: clientCertificateOptions.certificate.optional(),
+      private_key: clientCertificateOptions.private_key.optional(),
+      private_key_passphrase: clientCertificateOptions.private_key_passphrase,
     })
+    .check(faultRule(Object.keys(clientCertificateOptions), findCertificateFault))
     .optional(),
 })
 

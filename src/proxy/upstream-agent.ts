@@ -1,13 +1,16 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { getCACertificates, TLSSocket } from 'node:tls'
+import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls'
+import type { PresentedCertificate } from '../base/client-certificate.ts'
 
 export interface AgentOptions {
   readonly encrypted: boolean
   readonly keepAlive: boolean
   /** Added to the system's roots. */
   readonly ca?: string
+  /** What is presented to the upstream, if it asks. */
+  readonly certificate?: PresentedCertificate | undefined
   /** The name that the certificate must have; empty for an address, which is verified as such. */
   readonly serverName: string
 }
@@ -27,12 +30,24 @@ const idleMilliseconds = 4000
  * connections are open.
  */
 export function createUpstreamAgent(options: AgentOptions): UpstreamAgent {
-  const { encrypted, keepAlive, ca, serverName } = options
+  const { encrypted, keepAlive, serverName } = options
   const connections = { keepAlive, maxSockets: Number.POSITIVE_INFINITY, timeout: idleMilliseconds }
   // Node would take the name to verify from Host, which with `host: preserve` is the caller's to choose.
   const tls = { servername: serverName, rejectUnauthorized: true }
-  const roots = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
-  return watchIdle(encrypted ? new HttpsAgent({ ...connections, ...tls, ...roots }) : new HttpAgent(connections))
+  return watchIdle(
+    encrypted
+      ? new HttpsAgent({ ...connections, ...tls, secureContext: createContext(options) })
+      : new HttpAgent(connections),
+  )
+}
+
+/** Made once: from roots and keys as options, Node would make it anew for each connection, and name its pools after them. */
+function createContext({ ca, certificate }: AgentOptions): SecureContext | undefined {
+  if (ca === undefined && certificate === undefined) return undefined
+  return createSecureContext({
+    ...(ca !== undefined && { ca: [...getCACertificates('default'), ca] }),
+    ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
+  })
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Agent } from 'node:http'
+import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
-import { tlsServerName, type UpstreamOptions } from './route-options.ts'
-import { createUpstreamAgent } from './upstream-agent.ts'
+import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
+import { createUpstreamAgents } from './upstream-agents.ts'
 
 /** Where a route's requests go, and how they get there. */
 export interface Upstream {
@@ -28,13 +29,12 @@ export interface Upstream {
   close(): void
 }
 
-/** Makes an upstream ready, once for all its requests. */
-export function createUpstream(options: UpstreamOptions): Upstream {
+/** Makes an upstream ready, once for all its requests. A certificate that the token is bound to wins over its own. */
+export function createUpstream(options: UpstreamOptions, certificate?: ClientCertificate): Upstream {
   const url = new URL(options.url)
   const encrypted = url.protocol === 'https:'
   const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
-  const kept = createUpstreamAgent({ ...tls, keepAlive: true })
-  const fresh = createUpstreamAgent({ ...tls, keepAlive: false })
+  const agents = createUpstreamAgents(tls, certificate ?? upstreamCertificate(options.tls))
   const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
   const dropped = segmentsOf(options.strip_prefix ?? '').length
   return {
@@ -44,10 +44,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     ownHost: options.host === 'upstream',
     timeouts: options.timeouts,
     replayBody: options.replay_body,
-    agent: kept.agent,
-    freshAgent: fresh.agent,
+    get agent() {
+      return agents.current().kept.agent
+    },
+    get freshAgent() {
+      return agents.current().fresh.agent
+    },
     rewrite: (target) => rewriteTarget(target, base, dropped),
-    close: () => kept.retire(),
+    close: () => agents.retire(),
   }
 }
 

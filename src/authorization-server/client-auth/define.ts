@@ -1,7 +1,7 @@
 import type { ClientAuth } from 'oauth4webapi'
 import type { z } from 'zod'
 import type { ClientCertificate } from '../../base/client-certificate.ts'
-import { KeyFault } from '../../base/private-key.ts'
+import type { OptionFault } from '../../base/fault-rule.ts'
 import type { Secret } from '../../base/secret.ts'
 
 /** One client's credential, ready to be used. */
@@ -17,23 +17,6 @@ export interface ClientCredential {
   readonly authenticate: ClientAuth
   /** The certificate that the client presents in TLS. @see https://www.rfc-editor.org/rfc/rfc8705#section-2 */
   readonly tls?: ClientCertificate
-}
-
-/** What is wrong with a client's options: where, seen from the client, and why. */
-export interface OptionFault {
-  readonly path: readonly string[]
-  readonly message: string
-}
-
-/** Runs what reads keys, and gives what it finds wrong with them as a fault of the options. */
-export function keyFaultOf(read: () => unknown, at: readonly string[] = []): OptionFault | undefined {
-  try {
-    read()
-    return undefined
-  } catch (error) {
-    if (error instanceof KeyFault) return { path: [...at, error.option], message: error.message }
-    throw error
-  }
 }
 
 /** A client authentication method: one file, and one line in the registry. Everything else follows from it. */

@@ -1,9 +1,10 @@
 import { deriveFrom } from '../../base/derived.ts'
+import { keyFaultOf } from '../../base/private-key.ts'
 import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
 import type { Secret } from '../../base/secret.ts'
 import { type SignatureAlgorithm, signatureAlgorithmNames } from '../signature-algorithms.ts'
 import { addSignedAssertion, assertionOptions } from './assertion.ts'
-import { defineClientAuthMethod, keyFaultOf } from './define.ts'
+import { defineClientAuthMethod } from './define.ts'
 import { readSigningKey } from './signing-key.ts'
 
 interface KeyOptions {
