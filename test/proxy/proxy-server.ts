@@ -5,6 +5,7 @@ import type { GatewayError } from '../../src/base/errors.ts'
 import { answerError, toGatewayError } from '../../src/error-response.ts'
 import { createForwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
 import { readFraming } from '../../src/proxy/framing.ts'
+import type { BodyBudget } from '../../src/proxy/kept-body.ts'
 import { readExpectContinue, requireSingleHeaders } from '../../src/proxy/request-head.ts'
 import {
   buildRequestHeaders,
@@ -28,7 +29,8 @@ export interface ProxyServerOptions {
   readonly clock?: Clock
   readonly policy?: Partial<HeaderPolicyOptions>
   readonly exchange?: Partial<HeaderExchange>
-  readonly forward?: Partial<Pick<ForwardRequest, 'bodyIdle' | 'bodyLimit'>>
+  readonly forward?: Partial<Pick<ForwardRequest, 'bodyIdle' | 'bodyLimit' | 'reauthorize'>>
+  readonly bodyBudget?: BodyBudget
 }
 
 /** A server that reads the framing, builds the headers and forwards, as the gateway does, and nothing else. */
@@ -42,7 +44,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
     ...options.policy,
   })
-  const forwarder = createForwarder({ clock })
+  const forwarder = createForwarder({ clock, ...(options.bodyBudget && { bodyBudget: options.bodyBudget }) })
   const results: ({ readonly status: number } | GatewayError)[] = []
   const server = createServer({ requireHostHeader: false }, async (request, response) => {
     try {
