@@ -76,7 +76,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     ]),
   )
   const trusted = trustedServers(config, servers, { log, clock })
-  const cache = createTokenCache(config.token_cache)
+  const cache = createTokenCache(config.token_cache, { clock, log })
   const tokens = createTokenSource({ clock, log, cache, options: config.token_cache })
   const credentials = new Map(Object.entries(config.clients).map(([name, client]) => [name, createCredential(client)]))
   const routes = config.routes.map((route) => compileRoute(route, { config, servers, credentials, cache, viaName }))

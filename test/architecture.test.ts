@@ -83,7 +83,8 @@ describe('the house', () => {
       leven: /^config\/suggest\.ts$/,
       commander: /^cli\/program\.ts$/,
       pino: /^base\/log\.ts$/,
-      'lru-cache': /^egress\/token-cache\/memory\.ts$/,
+      ioredis: /^egress\/token-cache\/redis-client\.ts$/,
+      'lru-cache': /^egress\/held-tokens\.ts$/,
       zod: /./,
     }
     const libraries = imports.filter(({ from }) => !from.startsWith('.') && !from.startsWith('node:'))

@@ -1,5 +1,7 @@
 import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
+import { tokenCacheOptions } from '../egress/token-cache/index.ts'
+import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
@@ -22,7 +24,17 @@ export function semanticFindings(values: unknown): Finding[] {
       ...identityFindings(route, index),
     ]),
     ...patternFindings(routes),
+    ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
+}
+
+/** Tokens lie there encrypted, but a password, and which tokens are in use, can be read on the way. */
+function tokenCacheFindings(value: unknown): Finding[] {
+  const { data } = tokenCacheOptions.safeParse(value)
+  if (!data?.redis || !isPlainRedis(data.redis)) return []
+  const message =
+    'is reached without TLS; the tokens in it are encrypted, its password on the way is not: use rediss://, or tls'
+  return [{ path: ['token_cache', 'redis'], message, warning: true }]
 }
 
 /** True if the route's token is good only together with its client's certificate. */

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { AccessToken } from '../access-token.ts'
+import type { Lease, TokenCache } from './define.ts'
+import { createRedisClient } from './redis-client.ts'
+import { type CacheKey, createRedisConnection } from './redis-connection.ts'
+import type { RedisOptions } from './redis-options.ts'
+import {
+  extendLease,
+  giveLeaseBack,
+  readEntry,
+  removeIfSame,
+  takeLease,
+  timeLeft,
+  writeUnlessShorter,
+} from './redis-scripts.ts'
+import { adjustToClock } from './stored-token.ts'
+import { createTokenEncryption } from './token-encryption.ts'
+
+/** A token cache on a Redis, with what is to be known of it from outside. */
+export interface RedisTokenCache extends TokenCache {
+  /** Resolves once Redis is there or found missing: processes that start together share from the first request on. */
+  ready(): Promise<void>
+}
+
+const leaseLife = 2000
+const extensionInterval = 500
+/** A signal may get lost: so often one looks whether the lease is still there. */
+const lookInterval = 250
+
+/**
+ * Tokens that processes share in a Redis: encrypted, under names that mean nothing. Connects in the background; a Redis
+ * that is not there, or has trouble, is as if nothing were in it.
+ */
+export function createRedisTokenCache(
+  options: RedisOptions,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): RedisTokenCache {
+  const encryption = createTokenEncryption(options.encryption_keys)
+  const keyOf = (tag: string, kind: string): CacheKey => ({ key: `${options.key_prefix}{${tag}}:${kind}`, tag })
+  const channel = `${options.key_prefix}released`
+  const redis = createRedisConnection({
+    createClient: (events) => createRedisClient(options, events),
+    probeKey: (tag) => keyOf(tag, 'probe'),
+    channel,
+    clock,
+    log,
+  })
+  const waiting = new Map<string, Set<() => void>>()
+  redis.onMessage((name) => {
+    for (const wake of waiting.get(name) ?? []) wake()
+  })
+
+  async function read(name: string): Promise<AccessToken | undefined> {
+    const entry = await redis.evaluate(readEntry, keyOf(name, 'token'))
+    const [sealed, left] = Array.isArray(entry?.answer) ? (entry.answer as unknown[]) : []
+    if (typeof sealed !== 'string') return undefined
+    const token = encryption.open(name, sealed)
+    if (token) return adjustToClock(token, Number(left), clock.now())
+    // Nobody can read it, and it would keep the next token out if it lasted longer.
+    await redis.evaluate(removeIfSame, keyOf(name, 'token'), sealed)
+    return undefined
+  }
+
+  function hold(name: string, holder: string): Lease {
+    const key = keyOf(name, 'lease')
+    let cancel = () => {}
+    const extend = async () => {
+      const kept = await redis.evaluate(extendLease, key, holder, String(leaseLife))
+      // While Redis is away it is tried on: the lease may still be there when it is back.
+      if (!released && kept?.answer !== 0) extendLater()
+    }
+    const extendLater = () => {
+      cancel = clock.setTimeout(() => void extend(), extensionInterval)
+    }
+    let released = false
+    extendLater()
+    return {
+      state: 'held',
+      async release() {
+        released = true
+        cancel()
+        await redis.evaluate(giveLeaseBack, key, holder, channel, name)
+      },
+    }
+  }
+
+  function wait(name: string, milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const wakers = waiting.get(name) ?? new Set()
+    waiting.set(name, wakers.add(resolve))
+    let cancelLook = () => {}
+    const look = async () => {
+      const left = await redis.evaluate(timeLeft, keyOf(name, 'lease'))
+      const milliseconds = Number(left?.answer ?? -1)
+      if (milliseconds < 0) resolve()
+      else if (wakers.has(resolve))
+        cancelLook = clock.setTimeout(() => void look(), Math.min(lookInterval, milliseconds + 1))
+    }
+    const cancelEnd = clock.setTimeout(resolve, milliseconds)
+    // What ended before anybody listened gives no signal any more.
+    void look()
+    return promise.finally(() => {
+      cancelLook()
+      cancelEnd()
+      wakers.delete(resolve)
+      if (wakers.size === 0) waiting.delete(name)
+    })
+  }
+
+  return {
+    keysOf: encryption.namesOf,
+    async get(names) {
+      const tokens = await Promise.all(names.map(read))
+      return tokens.reduce(
+        (best, token) => ((token?.usableUntil ?? 0) > (best?.usableUntil ?? 0) ? token : best),
+        undefined,
+      )
+    },
+    async set([name = ''], token) {
+      const life = Math.floor(token.usableUntil - clock.now())
+      if (life > 0)
+        await redis.evaluate(writeUnlessShorter, keyOf(name, 'token'), encryption.seal(name, token), String(life))
+    },
+    async acquire([name = '']) {
+      const holder = randomUUID()
+      const taken = await redis.evaluate(takeLease, keyOf(name, 'lease'), holder, String(leaseLife))
+      if (!taken) return { state: 'unavailable' }
+      return taken.answer === 1 ? hold(name, holder) : { state: 'busy' }
+    },
+    settled: ([name = ''], milliseconds) => wait(name, milliseconds),
+    ready: redis.settled,
+    async close() {
+      redis.close()
+    },
+  }
+}
