@@ -1,13 +1,14 @@
 import { clientAuthMethods } from '../src/authorization-server/client-auth/index.ts'
 import { errorCodes } from '../src/base/errors.ts'
 import { configJsonSchema } from '../src/config/schema.ts'
+import { type MethodRow, methodRows } from '../test/authorization-server/client-auth/method-rows.ts'
 
 /** The README with every part that follows from the code written anew. */
 export function renderReadme(readme: string): string {
   const parts: Record<string, string> = {
     configuration: configurationTable(),
     codes: codesTable(),
-    'client-authentication': methodsTable(),
+    'client-authentication': methodsTable(methodRows),
   }
   return Object.entries(parts).reduce((text, [name, part]) => replacePart(text, name, part), readme)
 }
@@ -31,14 +32,15 @@ function codesTable(): string {
   return ['| status | `code` | what it means |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
-function methodsTable(): string {
-  const rows = clientAuthMethods.map(
-    (method) =>
-      `| \`${method.name}\` | ${Object.keys(method.options)
-        .map((key) => `\`${key}\``)
-        .join(', ')} | ${method.summary} |`,
-  )
-  return ['| `token_endpoint_auth_method` | its keys | what it does |', '| --- | --- | --- |', ...rows].join('\n')
+/** Every method, with what is tried of it against a real authorization server; the test of these makes it anew. */
+export function methodsTable(tried: readonly Pick<MethodRow, 'method' | 'variant'>[]): string {
+  const rows = clientAuthMethods.map(({ name, summary, options }) => {
+    const keys = Object.keys(options).map((key) => `\`${key}\``)
+    const variants = tried.filter(({ method }) => method === name).map(({ variant }) => variant)
+    return `| \`${name}\` | ${summary} | ${keys.join(', ')} | ${variants.join(' · ')} |`
+  })
+  const head = '| `token_endpoint_auth_method` | what it does | its keys | tried against a real server with |'
+  return [head, '| --- | --- | --- | --- |', ...rows].join('\n')
 }
 
 interface Schema {

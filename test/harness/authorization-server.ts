@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import {
   type CryptoKey,
   exportJWK,
@@ -10,6 +10,7 @@ import {
 } from 'jose'
 import Provider, { type Adapter, type AdapterPayload, type ClientMetadata, type Configuration } from 'oidc-provider'
 import { listen } from './listen.ts'
+import { createTlsServer, mutualTlsFeature } from './mutual-tls.ts'
 import { createSecret, registerSecret } from './secrets.ts'
 import { type SeenRequest, watchRequest } from './seen-request.ts'
 
@@ -27,6 +28,11 @@ export interface AuthorizationServerOptions {
   readonly signingAlgorithm?: 'RS256' | 'ES256'
   /** Claims beside the usual ones in every token. */
   readonly extraClaims?: Readonly<Record<string, unknown>>
+  /**
+   * Over TLS, with the certificate of the test's authority, and with client certificates: asked for at the issuer's own
+   * address, or, as an `alias`, at a second one alone (`mtls_endpoint_aliases`).
+   */
+  readonly tls?: { readonly alias?: boolean }
   /** Changes the configuration of oidc-provider at will, last of all. */
   readonly configure?: (configuration: Configuration) => Configuration
 }
@@ -43,12 +49,14 @@ export interface TokenWish {
   readonly resource?: string
 }
 
-/** A real authorization server, oidc-provider, in this process, over plain http on 127.0.0.1. */
+/** A real authorization server, oidc-provider, in this process, on 127.0.0.1; over plain http unless a test wants TLS. */
 export interface AuthorizationServer {
   readonly issuer: string
   /** The same as `issuer`. */
   readonly url: string
   readonly tokenEndpoint: string
+  /** The one for clients with certificates, where there is one of its own. */
+  readonly aliasTokenEndpoint: string | undefined
   readonly jwksUri: string
   /** `default-client`, by client_secret_basic, with every scope. */
   readonly client: { readonly client_id: string; readonly client_secret: string }
@@ -83,21 +91,28 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   const answers = new Map<Endpoint, Answer>()
   let provide: Answer = (_request, response) => response.writeHead(503).end()
 
-  const server = createServer((request, response) => {
+  const { tls } = options
+  const listener: RequestListener = (request, response) => {
     const seen = watchRequest(request)
     requests.push(seen)
     const endpoint = endpointOf(seen)
     const answer = endpoint === undefined ? undefined : answers.get(endpoint)
     if (answer) answer(request, response)
     else provide(request, response)
-  })
+  }
+  const server = tls ? createTlsServer(listener, tls.alias !== true) : createServer(listener)
   let listening = await listen(server)
-  const issuer = `http://127.0.0.1:${listening.port}`
+  const issuer = `${tls ? 'https' : 'http'}://127.0.0.1:${listening.port}`
+  const alias = tls?.alias ? await listen(createTlsServer(listener, true)) : undefined
+  const aliasTokenEndpoint = alias && `https://127.0.0.1:${alias.port}${paths.token}`
   const client = { client_id: 'default-client', client_secret: createSecret() }
   const clients: ClientMetadata[] = [client, ...(options.clients ?? [])].map(asServiceClient)
   clients.forEach(registerClientSecret)
   const keys = await createKeys()
-  const configuration = createConfiguration({ ...options, audience, lifetime, signingAlgorithm, clients, keys })
+  const configuration = createConfiguration({
+    ...options,
+    ...{ audience, lifetime, signingAlgorithm, clients, keys, aliasTokenEndpoint },
+  })
   const provider = new Provider(issuer, options.configure?.(configuration) ?? configuration)
   provider.on('grant.success', (context) => {
     const token: unknown = Object(context.body).access_token
@@ -111,6 +126,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     url: issuer,
     tokenEndpoint: `${issuer}${paths.token}`,
     jwksUri: `${issuer}${paths.jwks}`,
+    aliasTokenEndpoint,
     client,
     requests,
     requestsTo: (endpoint) => requests.filter((seen) => endpointOf(seen) === endpoint),
@@ -132,7 +148,9 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       if (answer) answers.set(endpoint, answer)
       else answers.delete(endpoint)
     },
-    stop: () => listening.stop(),
+    async stop() {
+      await Promise.all([listening.stop(), alias?.stop()])
+    },
     async restart() {
       listening = await listen(server, listening.port)
     },
@@ -205,7 +223,22 @@ interface ConfigurationInput extends AuthorizationServerOptions {
   readonly signingAlgorithm: SigningAlgorithm
   readonly clients: ClientMetadata[]
   readonly keys: Record<SigningAlgorithm, SigningKey>
+  readonly aliasTokenEndpoint: string | undefined
 }
+
+const authenticationMethods = [
+  'client_secret_basic',
+  'client_secret_post',
+  'client_secret_jwt',
+  'private_key_jwt',
+  'none',
+] as const
+const tlsMethods = ['tls_client_auth', 'self_signed_tls_client_auth'] as const
+
+const clientAuthSigningAlgValues = [
+  ...(['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
+  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
+]
 
 function createConfiguration(input: ConfigurationInput): Configuration {
   const scopes = input.scopes ?? ['customer.read', 'customer.write', 'country.read']
@@ -218,10 +251,14 @@ function createConfiguration(input: ConfigurationInput): Configuration {
     scopes: [...scopes],
     extraTokenClaims: () => ({ ...extraClaims }),
     ttl: { ClientCredentials: lifetime },
+    clientAuthMethods: [...authenticationMethods, ...(input.tls ? tlsMethods : [])],
+    enabledJWA: { clientAuthSigningAlgValues },
+    discovery: input.aliasTokenEndpoint ? { mtls_endpoint_aliases: { token_endpoint: input.aliasTokenEndpoint } } : {},
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
+      ...(input.tls && { mTLS: mutualTlsFeature }),
       resourceIndicators: {
         enabled: true,
         defaultResource: () => audience,
