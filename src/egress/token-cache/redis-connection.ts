@@ -181,7 +181,8 @@ export function createRedisConnection({
         workedAt = clock.now()
         return { answer }
       } catch (error) {
-        fail(on, tag, error)
+        // Somebody else's value under one name is no trouble with Redis, and is overwritten.
+        if (reasonOf(error) !== 'WRONGTYPE') fail(on, tag, error)
         return undefined
       }
     },
@@ -215,6 +216,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return reasonOf(error.errors[0])
   const { code, message } = Object(error)
   if (typeof code === 'string') return code
+  if (/user executing the script|ACL failure in script/.test(String(message))) return 'NOPERM'
   // Redis's own errors begin with their code: WRONGPASS, NOPERM, READONLY.
   const [, word] = /(?:^|Last error: (?:\w*Error: )?)([A-Z]{3,30})\b/.exec(String(message)) ?? []
   return word ?? errorTrail(error)
