@@ -1,9 +1,10 @@
-import { connect } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../../src/base/errors.ts'
 import { createBodyBudget } from '../../src/proxy/kept-body.ts'
 import { refusesToken } from '../../src/proxy/refused-token.ts'
 import { createTestClock } from '../harness/clock.ts'
+import { listen } from '../harness/listen.ts'
 import { ask, sendRaw } from '../harness/raw-client.ts'
 import { startRawUpstream, startUpstream, type Upstream, type UpstreamHandler } from '../harness/upstream.ts'
 import { createKeeper } from './keep.ts'
@@ -84,7 +85,7 @@ describe('passes untouched:', () => {
     ['a 401 with a word of it in quotes', 401, ['Basic realm="x, Bearer, DPoP"']],
     ['a 401 with a quote in the quotes', 401, ['Basic realm="\\", Bearer"']],
     ['a 401 with a quote that never ends', 401, ['Basic realm="x, Bearer']],
-    ['a 401 with a parameter of that name', 401, ['Custom a=1, Bearer=2']],
+    ['a 401 with a parameter of that name', 401, ['Custom a=1, Bearer = 2']],
     ['a 401 for too little scope', 401, ['Bearer realm="x", error="insufficient_scope"']],
     ['a 401 for too little scope, unquoted, in the second line', 401, ['DPoP', 'Bearer error=insufficient_scope']],
     ['a 403 for too little scope', 403, ['Bearer error="insufficient_scope", scope="a b"']],
@@ -164,7 +165,9 @@ describe('a request is sent again', () => {
 
   test('over the same connection, and the next one too', async () => {
     const connections = new Set<unknown>()
+    const clock = createTestClock()
     const { proxy } = await startRoute({
+      clock,
       handler: (request, response, seen) => {
         connections.add(request.socket)
         refusing(request, response, seen)
@@ -173,6 +176,29 @@ describe('a request is sent again', () => {
     expect((await ask(proxy.port, post('one'))).body).toBe('POST one')
     expect((await ask(proxy.port, post('two'))).body).toBe('POST two')
     expect(connections.size).toBe(1)
+    await until(() => proxy.results.length === 2)
+    expect(clock.pendingTimers()).toBe(0)
+  })
+
+  test('with a body that comes slowly, piece by piece', async () => {
+    const clock = createTestClock()
+    const { upstream, proxy } = await startRoute({ clock, forward: { bodyIdle: 10_000 } })
+    let received = ''
+    const socket = connect(proxy.port, '127.0.0.1', () =>
+      socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n'),
+    )
+    socket.on('data', (piece: Buffer) => {
+      received += piece
+    })
+    await until(() => clock.pendingTimers() === 1)
+    for (const letter of 'abcdefgh') {
+      socket.write(letter)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await clock.advance(letter === 'h' ? 0 : 9000)
+    }
+    await until(() => received.includes('POST abcdefgh'))
+    socket.destroy()
+    expect(upstream.requests.map((seen) => seen.body().toString())).toEqual(['abcdefgh', 'abcdefgh'])
   })
 })
 
@@ -262,6 +288,7 @@ describe('the answer that is dropped', () => {
   test('is not read on for ever when it is long', async () => {
     let cut = false
     const { proxy } = await startRoute({
+      clock: createTestClock(),
       handler: (request, response, seen) => {
         if (seen.headers.authorization) return refusing(request, response, seen)
         response.on('close', () => {
@@ -358,6 +385,23 @@ test('an upstream that does not answer a request with a kept body is 504 after i
   await clock.advance(1)
   expect((await answer).status).toBe(504)
   expect(clock.pendingTimers()).toBe(0)
+})
+
+test('an upstream that takes no more of a kept body is 504, once it was silent for as long as it may be', async () => {
+  const sockets: Socket[] = []
+  const deaf = await keep(listen(createServer((socket) => void sockets.push(socket.pause()))))
+  const clock = createTestClock()
+  const proxy = await proxyTo(
+    { url: `http://127.0.0.1:${deaf.port}`, replay_body: '32MiB' },
+    { clock, forward: { reauthorize: async () => fresh } },
+  )
+  const answer = ask(proxy.port, post('x'.repeat(20_000_000)))
+  await until(() => sockets.length === 1)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  await clock.advance(59_999)
+  expect(proxy.results).toEqual([])
+  await clock.advance(1)
+  expect((await answer).status).toBe(504)
 })
 
 describe('the memory for kept bodies', () => {
