@@ -67,10 +67,24 @@ function configurationTable(): string {
   const rows = new Map<string, Row>()
   for (const row of rowsOf(configJsonSchema() as Schema, '')) {
     const earlier = rows.get(row.key)
-    rows.set(row.key, earlier && row.about === '' ? earlier : row)
+    rows.set(row.key, earlier ? merge(earlier, row) : row)
   }
   const lines = [...rows.values()].map(({ key, kind, about }) => `| \`${key}\` | ${kind} | ${about} |`)
   return ['| key | value | |', '| --- | --- | --- |', ...lines].join('\n')
+}
+
+const mustBeGiven = 'must be given'
+
+/** The same key in several forms of a map: all the words that it may be, and the last explanation that there is. */
+function merge(earlier: Row, row: Row): Row {
+  const words = [...earlier.kind.split(', '), ...row.kind.split(', ')]
+  const about = row.about === '' ? earlier.about : row.about
+  const optional = !earlier.about.endsWith(mustBeGiven)
+  return {
+    key: row.key,
+    kind: words.every((word) => /^`[^`]+`$/.test(word)) ? [...new Set(words)].join(', ') : row.kind,
+    about: optional && about.endsWith(mustBeGiven) ? about.slice(0, -mustBeGiven.length).replace(/; $/, '') : about,
+  }
 }
 
 function rowsOf(schema: Schema, prefix: string): Row[] {
@@ -103,6 +117,6 @@ function isSubstitution(schema: Schema & { pattern?: string }): boolean {
 function aboutOf(schema: Schema, optional: boolean): string {
   const fallback =
     schema.default === undefined || typeof schema.default === 'object' ? '' : `default \`${schema.default}\``
-  const needed = optional || fallback !== '' ? '' : 'must be given'
+  const needed = optional || fallback !== '' ? '' : mustBeGiven
   return [schema.description, fallback, needed].filter((part) => part).join('; ')
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { testCertificate } from '../harness/certificates.ts'
 import { runProgram } from '../harness/process.ts'
 
 let folder: string
@@ -16,7 +17,7 @@ function file(text: string): string {
   return path
 }
 
-const secrets = { ARCHIVAL_SECRET: 'archival-secret', PARTNER_SECRET: 'partner-secret' }
+const secrets = { ARCHIVAL_SECRET: 'archival-secret', BILLING_KEY: testCertificate('client').privateKey }
 
 describe('scopegate check', () => {
   it('says that the example is good', async () => {

@@ -41,7 +41,9 @@ export const privateKeyJwt = defineClientAuthMethod({
     private_key_passphrase: secret().optional().describe('if the key is encrypted'),
     token_endpoint_auth_signing_alg: oneOf(...signatureAlgorithmNames)
       .optional()
-      .describe('how the assertion is signed; default follows from the key: RS256, ES256, ES384, ES512 or EdDSA'),
+      .describe(
+        'how the assertion is signed; default is HS256 with a secret, else it follows from the key: RS256, ES256, ES384, ES512 or EdDSA',
+      ),
     key_id: text().optional().describe("`kid` of the assertion; default is the JWK's own"),
     certificate: certificateFile().optional().describe('PEM, for servers that know the key by its `x5t#S256`'),
     ...assertionOptions,
