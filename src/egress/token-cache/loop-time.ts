@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 const ticks = 5
 
 /** It took too long. */
-export class TimeoutError extends Error {
+class TimeoutError extends Error {
   override readonly name = 'TimeoutError'
   readonly code = 'TIMEOUT'
 }

@@ -16,7 +16,7 @@ export interface TestCache extends RedisTokenCache {
 type RedisOptions = NonNullable<TokenCacheOptions['redis']>
 
 /** A `token_cache.redis` block as the configuration reads it. */
-export function redisBlock(block: Record<string, unknown>): RedisOptions {
+function redisBlock(block: Record<string, unknown>): RedisOptions {
   const { redis } = tokenCacheOptions.parse({ redis: block })
   if (!redis) throw new TypeError('the block is empty')
   return redis
