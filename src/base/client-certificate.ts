@@ -1,6 +1,6 @@
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
 import { type Derived, deriveFrom } from './derived.ts'
-import { KeyFault, readPrivateKey } from './private-key.ts'
+import { KeyFault, readPrivateKey, unfoldPem } from './private-key.ts'
 import { certificateFile, secret } from './scalars.ts'
 import type { Secret } from './secret.ts'
 
@@ -35,10 +35,11 @@ export function createClientCertificate(options: ClientCertificateOptions): Clie
   const { certificate, private_key: key, private_key_passphrase: passphrase } = options
   return deriveFrom({ certificate, key, passphrase }, (texts) => {
     const privateKey = readPrivateKey(texts.key, passphrase && texts.passphrase)
+    const pem = unfoldPem(texts.certificate)
     return {
-      certificate: texts.certificate,
+      certificate: pem,
       privateKey: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
-      thumbprint: certificateThumbprint(texts.certificate, privateKey),
+      thumbprint: certificateThumbprint(pem, privateKey),
     }
   })
 }

@@ -37,9 +37,13 @@ export function readPrivateJwk(text: string): Record<string, unknown> | undefine
   return text.trimStart().startsWith('{') ? parsePrivateJwk(text) : undefined
 }
 
+/** In an environment variable the lines of a PEM are often joined by a backslash and an n. */
+export function unfoldPem(text: string): string {
+  return text.replaceAll('\\n', '\n')
+}
+
 function importPem(text: string, passphrase: string | undefined): KeyObject {
-  // In an environment variable the lines are often joined by a backslash and an n.
-  const pem = text.replaceAll('\\n', '\n')
+  const pem = unfoldPem(text)
   const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(pem.replace(/-----BEGIN EC PARAMETERS-----/, ''))?.[1]
   if (label === undefined)
     throw new KeyFault('private_key', 'is neither a key in PEM nor a JWK; give the whole file, as in ${file:key.pem}')

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { certificateThumbprint } from '../../base/client-certificate.ts'
-import { KeyFault, readPrivateJwk, readPrivateKey } from '../../base/private-key.ts'
+import { KeyFault, readPrivateJwk, readPrivateKey, unfoldPem } from '../../base/private-key.ts'
 import {
   isSignatureAlgorithm,
   type KeyKind,
@@ -44,7 +44,7 @@ export function readSigningKey({ key: text, passphrase, alg, kid, certificate }:
     key,
     alg: chooseAlgorithm(publicJwk, jwk.alg, alg),
     kid: kid ?? (typeof jwk.kid === 'string' ? jwk.kid : undefined),
-    certificateThumbprint: certificate === undefined ? undefined : certificateThumbprint(certificate, key),
+    certificateThumbprint: certificate === undefined ? undefined : certificateThumbprint(unfoldPem(certificate), key),
     thumbprint: jwkThumbprint(publicJwk),
   }
 }
