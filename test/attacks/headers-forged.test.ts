@@ -169,6 +169,13 @@ describe('to the upstream of a token route', () => {
     expect(request.rawHeaders).not.toContain('forged')
   })
 
+  test('goes nothing at all without a token', async () => {
+    const upstream = await keep(startUpstream())
+    const proxy = await proxyTo(upstream.url, { policy: { tokenHeader: 'Authorization' } })
+    expect((await ask(proxy.port, 'GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer mine\r\n\r\n')).status).toBe(500)
+    expect(upstream.requests).toEqual([])
+  })
+
   test('goes nothing that tells of the inside, not even from a trusted proxy', async () => {
     const request = await seen(`${inside}\r\n${trace}`, { ...onTokenRoute, exchange: { token, trustedPeer: true } })
     for (const name of [...names, 'x-forwarded-proto', 'x-forwarded-host'])
