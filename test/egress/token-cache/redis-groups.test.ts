@@ -166,6 +166,8 @@ describe('a cluster', () => {
     for (const node of cluster.nodes) await node.kill('SIGCONT')
     const back = await timed(expect.poll(() => usableOnes(cache), { timeout: 15_000, interval: 20 }).toEqual(requests))
     expect(back.took).toBeLessThan(8000)
+    const asAWhole = cache.log.entries().filter(({ node }) => node === undefined)
+    expect(asAWhole.map(({ msg }) => msg)).toEqual(['redis lost', 'redis found'])
     expect(cache.log.entries().length).toBeLessThan(12)
   }, 40_000)
 })
