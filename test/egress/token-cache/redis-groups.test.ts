@@ -5,6 +5,7 @@ import { testAuthority, testCertificate } from '../../harness/certificates.ts'
 import { startRedis } from '../../harness/redis.ts'
 import { startRedisCluster } from '../../harness/redis-cluster.ts'
 import { startRedisSentinel } from '../../harness/redis-sentinel.ts'
+import { createSecret } from '../../harness/secrets.ts'
 import { createCacheKeeper, createKey, createToken, type TestCache, timed } from './caches.ts'
 
 const { keep, open } = createCacheKeeper()
@@ -176,4 +177,25 @@ test('a hash slot is what the cluster says it is', async () => {
   const redis = await keep(startRedis({ config: ['cluster-enabled yes'] }))
   for (const tag of ['123456789', 'a', 'foo', createKey()])
     expect(hashSlot(tag)).toBe(Number(await redis.cli('cluster', 'keyslot', tag)))
+})
+
+test('an ACL user that may do only what the README names is enough for a cluster, and for another database', async () => {
+  const password = createSecret()
+  const rules = ['~scopegate:*', '&scopegate:*', '-@all', '+eval', '+get', '+set', '+del', '+pttl', '+pexpire']
+  const user = ['acl', 'setuser', 'scopegate', 'on', `>${password}`, ...rules, '+publish', '+subscribe']
+  const cluster = await keep(startRedisCluster())
+  for (const node of cluster.nodes) await node.cli(...user, '+cluster|slots', '+info')
+  const redis = await keep(startRedis())
+  await redis.cli(...user, '+select')
+  const account = { username: 'scopegate', password, encryption_keys: [createKey()] }
+  for (const place of [{ cluster: cluster.addresses }, { url: redis.url, database: 2 }]) {
+    const [one, other] = [await open({ ...place, ...account }), await open({ ...place, ...account })]
+    expect(await usable(one, 'one')).toBe(true)
+    const lease = await one.acquire(one.keysOf('one'))
+    const waiting = timed(other.settled(one.keysOf('one'), 8000))
+    await pause(50)
+    if (lease.state === 'held') await lease.release()
+    expect((await waiting).took).toBeLessThan(200)
+    expect([...one.log.entries(), ...other.log.entries()]).toEqual([])
+  }
 })
