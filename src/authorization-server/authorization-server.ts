@@ -33,10 +33,16 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
         path: [key],
         message: 'is reached over plain http; use https, or write allow_http: true beside it',
       }),
-    schema.refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
-      ...ruleOverMap,
-      message: 'has neither issuer nor token_endpoint; give it its issuer',
-    }),
+    schema
+      .refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
+        ...ruleOverMap,
+        message: 'has neither issuer nor token_endpoint; give it its issuer',
+      })
+      .refine((given) => Object.hasOwn(given, 'issuer') || !Object.hasOwn(given, 'discovery_url'), {
+        ...ruleOverMap,
+        path: ['discovery_url'],
+        message: 'is of no use without issuer, which the metadata found there must name',
+      }),
   )
 }
 
@@ -51,6 +57,7 @@ export interface AuthorizationServer {
   /** What tells it from any other server, as configured. */
   readonly identity: string
   readonly http: HttpClient
+  readonly clock: Clock
   /**
    * Where to ask: as configured, or else as discovered.
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
@@ -75,6 +82,7 @@ export function createAuthorizationServer(
     issuer,
     identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
     http,
+    clock,
     async endpoint(which) {
       const url = options[which] ?? (await metadata?.get())?.[which]
       if (url === undefined) throw invalid(`${name} has no ${which}`)

@@ -6,22 +6,23 @@ export function retryAfterSeconds(value: string | null, now: number): number {
   return Math.min(longestPause, Math.max(1, Math.ceil(Number.isNaN(seconds) ? 1 : seconds)))
 }
 
+/** A run of characters that could be a credential or a token in some encoding; words of an error are in lower case. */
+const opaque = /(?![a-z_-]+(?![\w+/=%.~-]))[\w+/=%.~-]{16,}/g
+
 /**
- * What an OAuth error answer says, for the log: its code and description, cut to what is printable, and without the
- * description where the server quotes the credential in it. `undefined` if it is no such answer.
+ * What an OAuth error answer says, for the log: its code and description, cut to what is printable. A server may quote
+ * what was sent to it; whatever could be a credential or a token is left out. `undefined` if it is no such answer.
  * @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2
  */
 export function readRefusal(text: string, credential: string): string | undefined {
-  const answer = parse(text)
-  const { error, error_description: description } = answer
-  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error) || quotes(error, credential))
-    return undefined
-  const printable = typeof description === 'string' ? description.replace(/[^\x20-\x7e]/g, '?').slice(0, 200) : ''
-  return printable === '' || quotes(String(description), credential) ? error : `${error} (${printable})`
-}
-
-function quotes(text: string, credential: string): boolean {
-  return text.includes(credential) || /eyJ[\w-]{6,}/.test(text)
+  const { error, error_description: description } = parse(text)
+  if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error)) return undefined
+  const said = typeof description === 'string' ? `${error} (${description})` : error
+  return said
+    .replaceAll(credential, '[redacted]')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .replace(opaque, '[redacted]')
+    .slice(0, 300)
 }
 
 function parse(text: string): Record<string, unknown> {

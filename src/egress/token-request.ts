@@ -38,10 +38,12 @@ export function createTokenRequest({ name, client, server, token, cache }: Token
     ...resource.map((value): [string, string] => ['resource', value]),
     ...params,
   ]
+  const exactScope = client.scope_policy === 'exact'
   const credential = createCredential(client)
   const canonical = (identity: string) =>
     JSON.stringify({
       grant: 'client_credentials',
+      exactScope,
       server: server.identity,
       client: client.client_id,
       method: client.token_endpoint_auth_method,
@@ -55,7 +57,7 @@ export function createTokenRequest({ name, client, server, token, cache }: Token
   return {
     client: name,
     scopes,
-    exactScope: client.scope_policy === 'exact',
+    exactScope,
     key() {
       // A changed secret must not go on with the token of the old one.
       const identity = credential.identify()

@@ -86,9 +86,19 @@ export function createTokenSource({
       renewBeforeExpiry: options.refresh_before_expiry,
       jitter: random(),
     })
-    if (token.usableUntil <= clock.now()) pauses.set(key, sentAt + shortestInterval)
-    else keep(request, key, token)
+    if (clock.now() < token.usableUntil) keep(request, key, token)
+    else pauses.set(key, sentAt + shortestInterval)
+    requireLife(token, issued.expiresIn)
     return token
+  }
+
+  /** A token that came without any life serves those who wait; one that had a life, and spent it on the way, nobody. */
+  function requireLife(token: AccessToken, expiresIn: number | undefined): void {
+    if (clock.now() < token.usableUntil || (expiresIn !== undefined && expiresIn <= 0)) return
+    throw new GatewayError('authorization_server_unavailable', {
+      reason: 'the token had expired when it came',
+      retryAfterSeconds: 1,
+    })
   }
 
   function pauseFor(key: string): Promise<void> | undefined {
