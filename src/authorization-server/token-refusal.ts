@@ -8,6 +8,8 @@ export function retryAfterSeconds(value: string | null, now: number): number {
 
 /** A run of characters that could be a credential or a token in some encoding; words of an error are in lower case. */
 const opaque = /(?![a-z_-]+(?![\w+/=%.~-]))[\w+/=%.~-]{16,}/g
+/** What is longer is a page and no description; to look through a megabyte of it would hold up everybody else. */
+const longestDescription = 1000
 
 /**
  * What an OAuth error answer says, for the log: its code and description, cut to what is printable. A server may quote
@@ -17,12 +19,21 @@ const opaque = /(?![a-z_-]+(?![\w+/=%.~-]))[\w+/=%.~-]{16,}/g
 export function readRefusal(text: string, credential: string): string | undefined {
   const { error, error_description: description } = parse(text)
   if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error)) return undefined
-  const said = typeof description === 'string' ? `${error} (${description})` : error
-  return said
-    .replaceAll(credential, '[redacted]')
+  const described = typeof description === 'string' && description.length <= longestDescription
+  return spellings(credential)
+    .reduce(
+      (said, spelling) => said.replaceAll(spelling, '[redacted]'),
+      described ? `${error} (${description})` : error,
+    )
     .replace(/[^\x20-\x7e]/g, '?')
     .replace(opaque, '[redacted]')
     .slice(0, 300)
+}
+
+/** A credential as it is, and as a form or a URL has it. */
+function spellings(credential: string): string[] {
+  const form = new URLSearchParams([['', credential]]).toString().slice(1)
+  return [credential, form, form.replaceAll('+', '%20')]
 }
 
 function parse(text: string): Record<string, unknown> {

@@ -130,6 +130,7 @@ export function createTokenSource({
     try {
       await fetchOnce(request, key)
     } catch (error) {
+      if (closed) return
       const { code, reason } =
         error instanceof GatewayError
           ? { code: error.code, reason: error.options.reason }
