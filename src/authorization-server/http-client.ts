@@ -80,14 +80,16 @@ function rebuild(
   return new Response(withoutBody.includes(status) ? null : body, { status, headers: [...headers] })
 }
 
-/** The innermost code, such as ECONNREFUSED. Messages stay out: they can quote what was sent. */
+/** The innermost code, such as ECONNREFUSED, or else name. Messages stay out: they can quote what was sent. */
 function faultCode(error: unknown): string {
-  let code = 'FAILED'
+  let code: string | undefined
+  let name = 'Error'
   for (let next = error; next instanceof Error; next = next.cause) {
     const inner: unknown = (next as NodeJS.ErrnoException).code
     if (typeof inner === 'string') code = inner
+    name = next.name
   }
-  return code
+  return code ?? name
 }
 
 function unavailable(url: string, code: string): GatewayError {
