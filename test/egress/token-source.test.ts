@@ -279,7 +279,9 @@ describe('a changed secret', () => {
   it('is used with the next request, and the token of the old one no more', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     let secret = createSecret()
-    const request = bench.request({ client: { client_secret: new Substituted(() => secret, true) } })
+    const request = bench.request({
+      client: { client_secret: new Substituted(() => secret, { fromFile: true, hasDefault: false }) },
+    })
     await bench.get(request)
     secret = createSecret()
     vi.advanceTimersByTime(second)
