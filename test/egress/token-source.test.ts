@@ -280,7 +280,7 @@ describe('a changed secret', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     let secret = createSecret()
     const request = bench.request({
-      client: { client_secret: new Substituted(() => secret, { fromFile: true, hasDefault: false }) },
+      client: { client_secret: new Substituted(() => secret, true) },
     })
     await bench.get(request)
     secret = createSecret()

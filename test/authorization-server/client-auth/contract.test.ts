@@ -22,7 +22,7 @@ interface Contract {
 }
 
 const withSecret: Contract = {
-  options: (credential) => ({ client_secret: new Substituted(credential, { fromFile: false, hasDefault: false }) }),
+  options: (credential) => ({ client_secret: new Substituted(credential, false) }),
   metadata: (credential) => ({ client_secret: credential }),
   needed: 'client_secret',
 }
