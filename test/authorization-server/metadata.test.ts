@@ -237,6 +237,7 @@ describe('how often the metadata is asked for', () => {
     expect(await one.endpoint('token_endpoint')).toBe(`${site.url}/token`)
     await vi.waitFor(async () => expect(await one.endpoint('token_endpoint')).toBe(`${site.url}/moved`), {
       interval: 5,
+      timeout: 5000,
     })
     expect(site.requests).toHaveLength(2)
   })
@@ -249,7 +250,7 @@ describe('how often the metadata is asked for', () => {
     await clock.advance(hour + 1)
     const still = async (count: number) => {
       await Promise.all(Array.from({ length: 20 }, () => one.endpoint('token_endpoint')))
-      await vi.waitFor(() => expect(site.requests).toHaveLength(count), { interval: 5 })
+      await vi.waitFor(() => expect(site.requests).toHaveLength(count), { interval: 5, timeout: 5000 })
       // The failure has to arrive before the next ask: nothing tells when, but a turn of the event loop or two.
       await new Promise((resolve) => setTimeout(resolve, 20))
       expect(await one.endpoint('token_endpoint')).toBe(`${site.url}/token`)

@@ -104,7 +104,7 @@ export async function startBench({
           expect(endpoint.requests).toHaveLength(requests)
           if (timers !== undefined) expect(clock.pendingTimers()).toBe(timers)
         },
-        { interval: 5 },
+        { interval: 5, timeout: 5000 },
       )
     },
     async stop() {

@@ -37,7 +37,7 @@ async function freshGateway(): Promise<void> {
   const yaml = `
 authorization_servers:
   sso: { issuer: "${sso.issuer}", access_tokens: { audience: "https://api.example.test" } }
-  partner: { token_endpoint: "${tokenServer.url}/oauth2/token", timeout: 300ms }
+  partner: { token_endpoint: "${tokenServer.url}/oauth2/token", timeout: 1s }
 clients:
   legacy: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SSO_SECRET}" }
   wide:

@@ -82,7 +82,7 @@ describe('one request for one token', () => {
     await failureOf(bench.get(bench.request(), AbortSignal.abort()))
     await bench.arrived(1)
     bench.issue({ expires_in: 300 })
-    await vi.waitFor(async () => expect(await bench.get(bench.request())).toEqual([1, 'fetched']))
+    await vi.waitFor(async () => expect(await bench.get(bench.request())).toEqual([1, 'fetched']), { timeout: 5000 })
   })
 })
 
@@ -280,7 +280,7 @@ describe('a changed secret', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     let secret = createSecret()
     const request = bench.request({
-      client: { client_secret: new Substituted(() => secret, true) },
+      client: { client_secret: new Substituted(() => secret, { fromFile: true, hasDefault: false }) },
     })
     await bench.get(request)
     secret = createSecret()
