@@ -1,6 +1,7 @@
 import { clientAuthMethods } from '../src/authorization-server/client-auth/index.ts'
 import { errorCodes } from '../src/base/errors.ts'
 import { configJsonSchema } from '../src/config/schema.ts'
+import { type Doubt, doubts } from '../src/routes/doubts.ts'
 
 /** The README with every part that follows from the code written anew. */
 export function renderReadme(readme: string): string {
@@ -8,6 +9,7 @@ export function renderReadme(readme: string): string {
     configuration: configurationTable(),
     codes: codesTable(),
     'client-authentication': methodsTable(),
+    doubts: doubtsTable(),
   }
   return Object.entries(parts).reduce((text, [name, part]) => replacePart(text, name, part), readme)
 }
@@ -41,6 +43,28 @@ function methodsTable(): string {
   return ['| `token_endpoint_auth_method` | its keys | what it does |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
+/** What each doubt about a path is, by an example. */
+const doubtExamples: Record<Doubt, string> = {
+  encoded_slash: '`/a%2Fb`: some servers take it for `/a/b`',
+  empty_segment: '`/a//b`: some merge the slashes, some take what follows for a host',
+  params: '`/a;x=1/b`: some cut `;x=1` off',
+  case: '`/A`: some do not tell it from `/a`',
+  double_encoding: '`/a%252Fb`, `%u0041`: some decode twice',
+  trailing_slash: '`/a/`: some do not tell it from `/a`',
+  trailing_dot: '`/a.`, `/a%20`: some cut the end off',
+  encoded_delimiter: '`/a%3Fb`, `/a%23b`: some end the path there',
+  not_utf8: '`/a%C0%AE`: bytes that decoders read in their own ways',
+  compatibility_form: '`/ａ` (a wide letter): some fold it to `/a`',
+}
+
+function doubtsTable(): string {
+  return [
+    '| `allow_in_path` | what is taken as it stands then |',
+    '| --- | --- |',
+    ...doubts.map((doubt) => `| \`${doubt}\` | ${doubtExamples[doubt]} |`),
+  ].join('\n')
+}
+
 interface Schema {
   readonly type?: string | readonly string[]
   readonly description?: string
@@ -57,31 +81,61 @@ interface Schema {
 
 interface Row {
   readonly key: string
-  readonly kind: string
-  readonly about: string
+  readonly kinds: readonly string[]
+  readonly description: string
+  readonly fallback: string
+  readonly needed: boolean
 }
 
 function configurationTable(): string {
   const rows = new Map<string, Row>()
   for (const row of rowsOf(configJsonSchema() as Schema, '')) {
     const earlier = rows.get(row.key)
-    rows.set(row.key, earlier && row.about === '' ? earlier : row)
+    rows.set(row.key, earlier ? merge(earlier, row) : row)
   }
-  const lines = [...rows.values()].map(({ key, kind, about }) => `| \`${key}\` | ${kind} | ${about} |`)
+  const lines = [...rows.values()].map(({ key, kinds, description, fallback, needed }) => {
+    const about = [description, fallback, needed ? 'must be given' : ''].filter((part) => part !== '').join('; ')
+    return `| \`${key}\` | ${kinds.join(' or ')} | ${about} |`
+  })
   return ['| key | value | |', '| --- | --- | --- |', ...lines].join('\n')
+}
+
+/** The same key in several forms of one block, such as clients of different authentication methods. */
+function merge(one: Row, other: Row): Row {
+  return {
+    key: one.key,
+    kinds: [...new Set([...one.kinds, ...other.kinds])],
+    description: one.description || other.description,
+    fallback: one.fallback || other.fallback,
+    needed: one.needed && other.needed,
+  }
 }
 
 function rowsOf(schema: Schema, prefix: string): Row[] {
   const own = Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = prefix === '' ? name : `${prefix}.${name}`
-    const optional = !(schema.required ?? []).includes(name)
-    return [{ key, kind: kindOf(inner), about: aboutOf(inner, optional) }, ...rowsOf(inner, key)]
+    const fallback = fallbackOf(inner)
+    const row: Row = {
+      key,
+      kinds: [kindOf(inner)],
+      description: inner.description ?? '',
+      fallback,
+      needed: fallback === '' && inner.default === undefined && (schema.required ?? []).includes(name),
+    }
+    return [row, ...rowsOf(inner, key)]
   })
   const named =
     typeof schema.additionalProperties === 'object' ? rowsOf(schema.additionalProperties, `${prefix}.NAME`) : []
   const items = schema.items ? rowsOf(schema.items, `${prefix}[]`) : []
   const forms = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((form) => rowsOf(form, prefix))
   return [...own, ...named, ...items, ...forms]
+}
+
+function fallbackOf({ default: fallback, const: only }: Schema): string {
+  if (fallback === undefined) return ''
+  if (only !== undefined) return `default \`${fallback}\``
+  if (Array.isArray(fallback)) return `default ${fallback.map((entry) => `\`${entry}\``).join(', ')}`
+  return typeof fallback === 'object' ? '' : `default \`${fallback}\``
 }
 
 function kindOf(schema: Schema): string {
@@ -96,11 +150,4 @@ function kindOf(schema: Schema): string {
 
 function isSubstitution(schema: Schema & { pattern?: string }): boolean {
   return schema.pattern === '\\$\\{env:'
-}
-
-function aboutOf(schema: Schema, optional: boolean): string {
-  const fallback =
-    schema.default === undefined || typeof schema.default === 'object' ? '' : `default \`${schema.default}\``
-  const needed = optional || fallback !== '' ? '' : 'must be given'
-  return [schema.description, fallback, needed].filter((part) => part).join('; ')
 }

@@ -14,7 +14,7 @@ const reached = z.strictObject({
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
-  allow_http: flag().default(false).describe('true: the server may be reached without TLS, beyond loopback too'),
+  allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
 })
@@ -37,6 +37,11 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
       .refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
         ...ruleOverMap,
         message: 'has neither issuer nor token_endpoint; give it its issuer',
+      })
+      .refine((given: Readonly<Record<string, unknown>>) => !String(given.issuer).includes('/.well-known/'), {
+        ...ruleOverMap,
+        path: ['issuer'],
+        message: 'is where its metadata is: that is discovery_url; the issuer is the `issuer` that stands in there',
       })
       .refine((given) => Object.hasOwn(given, 'issuer') || !Object.hasOwn(given, 'discovery_url'), {
         ...ruleOverMap,

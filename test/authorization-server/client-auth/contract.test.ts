@@ -22,7 +22,7 @@ interface Contract {
 }
 
 const withSecret: Contract = {
-  options: (credential) => ({ client_secret: new Substituted(credential, false) }),
+  options: (credential) => ({ client_secret: new Substituted(credential, { fromFile: false, hasDefault: false }) }),
   metadata: (credential) => ({ client_secret: credential }),
   needed: 'client_secret',
 }
