@@ -2,6 +2,7 @@ import { clientAuthMethods } from '../src/authorization-server/client-auth/index
 import { errorCodes } from '../src/base/errors.ts'
 import { configJsonSchema } from '../src/config/schema.ts'
 import { type MethodRow, methodRows } from '../test/authorization-server/client-auth/method-rows.ts'
+import { type Doubt, doubts } from '../src/routes/doubts.ts'
 
 /** The README with every part that follows from the code written anew. */
 export function renderReadme(readme: string): string {
@@ -9,6 +10,7 @@ export function renderReadme(readme: string): string {
     configuration: configurationTable(),
     codes: codesTable(),
     'client-authentication': methodsTable(methodRows),
+    doubts: doubtsTable(),
   }
   return Object.entries(parts).reduce((text, [name, part]) => replacePart(text, name, part), readme)
 }
@@ -43,6 +45,28 @@ export function methodsTable(tried: readonly Pick<MethodRow, 'method' | 'variant
   return [head, '| --- | --- | --- | --- |', ...rows].join('\n')
 }
 
+/** What each doubt about a path is, by an example. */
+const doubtExamples: Record<Doubt, string> = {
+  encoded_slash: '`/a%2Fb`: some servers take it for `/a/b`',
+  empty_segment: '`/a//b`: some merge the slashes, some take what follows for a host',
+  params: '`/a;x=1/b`: some cut `;x=1` off',
+  case: '`/A`: some do not tell it from `/a`',
+  double_encoding: '`/a%252Fb`, `%u0041`: some decode twice',
+  trailing_slash: '`/a/`: some do not tell it from `/a`',
+  trailing_dot: '`/a.`, `/a%20`: some cut the end off',
+  encoded_delimiter: '`/a%3Fb`, `/a%23b`: some end the path there',
+  not_utf8: '`/a%C0%AE`: bytes that decoders read in their own ways',
+  compatibility_form: '`/ａ` (a wide letter): some fold it to `/a`',
+}
+
+function doubtsTable(): string {
+  return [
+    '| `allow_in_path` | what is taken as it stands then |',
+    '| --- | --- |',
+    ...doubts.map((doubt) => `| \`${doubt}\` | ${doubtExamples[doubt]} |`),
+  ].join('\n')
+}
+
 interface Schema {
   readonly type?: string | readonly string[]
   readonly description?: string
@@ -59,8 +83,10 @@ interface Schema {
 
 interface Row {
   readonly key: string
-  readonly kind: string
-  readonly about: string
+  readonly kinds: readonly string[]
+  readonly description: string
+  readonly fallback: string
+  readonly needed: boolean
 }
 
 function configurationTable(): string {
@@ -69,35 +95,49 @@ function configurationTable(): string {
     const earlier = rows.get(row.key)
     rows.set(row.key, earlier ? merge(earlier, row) : row)
   }
-  const lines = [...rows.values()].map(({ key, kind, about }) => `| \`${key}\` | ${kind} | ${about} |`)
+  const lines = [...rows.values()].map(({ key, kinds, description, fallback, needed }) => {
+    const about = [description, fallback, needed ? 'must be given' : ''].filter((part) => part !== '').join('; ')
+    return `| \`${key}\` | ${kinds.join(' or ')} | ${about} |`
+  })
   return ['| key | value | |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
-const mustBeGiven = 'must be given'
-
-/** The same key in several forms of a map: all the words that it may be, and the last explanation that there is. */
-function merge(earlier: Row, row: Row): Row {
-  const words = [...earlier.kind.split(', '), ...row.kind.split(', ')]
-  const about = row.about === '' ? earlier.about : row.about
-  const optional = !earlier.about.endsWith(mustBeGiven)
+/** The same key in several forms of one block, such as clients of different authentication methods. */
+function merge(one: Row, other: Row): Row {
   return {
-    key: row.key,
-    kind: words.every((word) => /^`[^`]+`$/.test(word)) ? [...new Set(words)].join(', ') : row.kind,
-    about: optional && about.endsWith(mustBeGiven) ? about.slice(0, -mustBeGiven.length).replace(/; $/, '') : about,
+    key: one.key,
+    kinds: [...new Set([...one.kinds, ...other.kinds])],
+    description: one.description || other.description,
+    fallback: one.fallback || other.fallback,
+    needed: one.needed && other.needed,
   }
 }
 
 function rowsOf(schema: Schema, prefix: string): Row[] {
   const own = Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = prefix === '' ? name : `${prefix}.${name}`
-    const optional = !(schema.required ?? []).includes(name)
-    return [{ key, kind: kindOf(inner), about: aboutOf(inner, optional) }, ...rowsOf(inner, key)]
+    const fallback = fallbackOf(inner)
+    const row: Row = {
+      key,
+      kinds: [kindOf(inner)],
+      description: inner.description ?? '',
+      fallback,
+      needed: fallback === '' && inner.default === undefined && (schema.required ?? []).includes(name),
+    }
+    return [row, ...rowsOf(inner, key)]
   })
   const named =
     typeof schema.additionalProperties === 'object' ? rowsOf(schema.additionalProperties, `${prefix}.NAME`) : []
   const items = schema.items ? rowsOf(schema.items, `${prefix}[]`) : []
   const forms = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((form) => rowsOf(form, prefix))
   return [...own, ...named, ...items, ...forms]
+}
+
+function fallbackOf({ default: fallback, const: only }: Schema): string {
+  if (fallback === undefined) return ''
+  if (only !== undefined) return `default \`${fallback}\``
+  if (Array.isArray(fallback)) return `default ${fallback.map((entry) => `\`${entry}\``).join(', ')}`
+  return typeof fallback === 'object' ? '' : `default \`${fallback}\``
 }
 
 function kindOf(schema: Schema): string {
@@ -112,11 +152,4 @@ function kindOf(schema: Schema): string {
 
 function isSubstitution(schema: Schema & { pattern?: string }): boolean {
   return schema.pattern === '\\$\\{env:'
-}
-
-function aboutOf(schema: Schema, optional: boolean): string {
-  const fallback =
-    schema.default === undefined || typeof schema.default === 'object' ? '' : `default \`${schema.default}\``
-  const needed = optional || fallback !== '' ? '' : mustBeGiven
-  return [schema.description, fallback, needed].filter((part) => part).join('; ')
 }

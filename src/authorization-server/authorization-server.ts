@@ -16,7 +16,7 @@ const reached = z.strictObject({
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
-  allow_http: flag().default(false).describe('true: the server may be reached without TLS, beyond loopback too'),
+  allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
 })
@@ -35,10 +35,21 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
         path: [key],
         message: 'is reached over plain http; use https, or write allow_http: true beside it',
       }),
-    schema.refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
-      ...ruleOverMap,
-      message: 'has neither issuer nor token_endpoint; give it its issuer',
-    }),
+    schema
+      .refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
+        ...ruleOverMap,
+        message: 'has neither issuer nor token_endpoint; give it its issuer',
+      })
+      .refine((given: Readonly<Record<string, unknown>>) => !String(given.issuer).includes('/.well-known/'), {
+        ...ruleOverMap,
+        path: ['issuer'],
+        message: 'is where its metadata is: that is discovery_url; the issuer is the `issuer` that stands in there',
+      })
+      .refine((given) => Object.hasOwn(given, 'issuer') || !Object.hasOwn(given, 'discovery_url'), {
+        ...ruleOverMap,
+        path: ['discovery_url'],
+        message: 'is of no use without issuer, which the metadata found there must name',
+      }),
   )
 }
 
@@ -58,6 +69,7 @@ export interface AuthorizationServer {
   /** What tells it from any other server, as configured. */
   readonly identity: string
   readonly http: HttpClient
+  readonly clock: Clock
   /**
    * Where to ask: as configured, or else as discovered.
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
@@ -86,6 +98,7 @@ export function createAuthorizationServer(
     issuer,
     identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
     http,
+    clock,
     async endpoint(which, { certificate } = {}) {
       const url = options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
       if (url === undefined) throw invalid(`${name} has no ${which}`)

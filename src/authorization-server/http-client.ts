@@ -1,7 +1,8 @@
-import { rootCertificates } from 'node:tls'
+import { getCACertificates } from 'node:tls'
 import { Agent, fetch as undiciFetch } from 'undici'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
+import { version } from '../base/version.ts'
 
 /** What a request of ours to an authorization server may say. */
 export interface HttpInit {
@@ -36,12 +37,14 @@ export interface HttpClientOptions {
 
 /** Larger than any metadata, key set or token, and small enough to read. */
 const mostBytes = 1024 * 1024
+const withoutBody = [204, 205, 304]
+const userAgent = `scopegate/${version}`
 
 export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions): HttpClient {
   const dispatcher = new Agent({
     connect: {
       timeout,
-      ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
+      ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
       ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
     },
     maxHeaderSize: 64 * 1024,
@@ -52,10 +55,9 @@ export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions
       const limit = AbortSignal.timeout(timeout)
       const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit
       try {
-        const response = await undiciFetch(url, { ...init, dispatcher, redirect: 'manual', signal })
-        const body = await readBody(response.body)
-        const status = response.status
-        return new Response([204, 205, 304].includes(status) ? null : body, { status, headers: [...response.headers] })
+        const headers = { ...init.headers, 'user-agent': userAgent }
+        const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
+        return rebuild(response, await readBody(response.body))
       } catch (error) {
         if (error instanceof GatewayError) throw error
         throw unavailable(url, limit.aborted ? 'TIMEOUT' : faultCode(error))
@@ -78,11 +80,26 @@ async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<
   return Buffer.concat(chunks)
 }
 
-/** The innermost code, such as ECONNREFUSED. Messages stay out: they can quote what was sent. */
+/** The answer with the body that was read. */
+function rebuild(
+  { status, headers }: { readonly status: number; readonly headers: Iterable<[string, string]> },
+  body: Buffer<ArrayBuffer>,
+): Response {
+  if (status < 200 || status > 599)
+    throw new GatewayError('authorization_server_invalid_response', { reason: `the answer's status is ${status}` })
+  return new Response(withoutBody.includes(status) ? null : body, { status, headers: [...headers] })
+}
+
+/** The innermost code, such as ECONNREFUSED, or else name. Messages stay out: they can quote what was sent. */
 function faultCode(error: unknown): string {
-  let code = 'FAILED'
-  for (let next = error; next instanceof Error; next = next.cause) code = (next as NodeJS.ErrnoException).code ?? code
-  return code
+  let code: string | undefined
+  let name = 'Error'
+  for (let next = error; next instanceof Error; next = next.cause) {
+    const inner: unknown = (next as NodeJS.ErrnoException).code
+    if (typeof inner === 'string') code = inner
+    name = next.name
+  }
+  return code ?? name
 }
 
 function unavailable(url: string, code: string): GatewayError {

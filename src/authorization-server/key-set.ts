@@ -87,7 +87,7 @@ export function createKeySet(
       failures = 0
     } catch (error) {
       failures += 1
-      if (failures === 1)
+      if (failures === 1 && !stopped)
         log?.warn(
           { authorization_server: server.name, error: errorTrail(error), reason: reasonOf(error) },
           'keys cannot be fetched',

@@ -67,13 +67,15 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
   let missing = ''
   for (const candidate of urls) {
     const response = await http.fetch(candidate, { headers: { accept: 'application/json' } })
-    if (response.status === 200) return readMetadata(await response.text(), issuer)
+    const document = response.status === 200 ? parse(await response.text()) : undefined
+    if (document) return readMetadata(document, issuer)
     if (response.status >= 500 || response.status === 429)
       throw new GatewayError('authorization_server_unavailable', {
         reason: `discovery was answered with ${response.status}`,
         retryAfterSeconds: 1,
       })
-    missing = `discovery at ${candidate} was answered with ${response.status}`
+    // Not there, or a page that is shown for every unknown path.
+    missing = `discovery at ${candidate} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
   }
   throw invalid(missing)
 }
@@ -88,8 +90,7 @@ function wellKnownUrls(issuer: string): string[] {
   ]
 }
 
-function readMetadata(text: string, issuer: string): Metadata {
-  const document = parse(text)
+function readMetadata(document: Record<string, unknown>, issuer: string): Metadata {
   // Another issuer's document would bring another issuer's keys and endpoints (RFC 8414 section 3.3).
   if (document.issuer !== issuer)
     throw invalid(
@@ -113,14 +114,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
-function parse(text: string): Record<string, unknown> {
+function parse(text: string): Record<string, unknown> | undefined {
   try {
     const document: unknown = JSON.parse(text)
-    if (isRecord(document)) return document
+    return isRecord(document) ? document : undefined
   } catch {
-    // Told below: the parser's own message would quote the text.
+    return undefined
   }
-  throw invalid('the metadata is no JSON object')
 }
 
 function invalid(reason: string): GatewayError {

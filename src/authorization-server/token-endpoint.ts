@@ -53,12 +53,12 @@ export async function requestToken({
       [customFetch]: (url, { method, headers, body }) => http.fetch(url, { method, headers, body: String(body) }),
     },
   )
-  if (response.status !== 200) throw await refusalOf(response, credential)
+  if (response.status !== 200) throw await refusalOf(response, credential, server.clock.now())
   const answer = await readAnswer(response)
   const normalized = Response.json({
     access_token: answer.access_token,
     token_type: answer.token_type,
-    scope: answer.scope,
+    scope: answer.scope ?? undefined,
   })
   const {
     access_token: accessToken,
@@ -73,12 +73,12 @@ export async function requestToken({
   return { accessToken, scope, expiresIn: readExpiresIn(answer.expires_in) }
 }
 
-async function refusalOf(response: Response, credential: ClientCredential): Promise<GatewayError> {
+async function refusalOf(response: Response, credential: ClientCredential, now: number): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
     return new GatewayError('authorization_server_unavailable', {
       reason: `the token endpoint answered ${status}`,
-      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), Date.now()),
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), now),
     })
   }
   const refusal = status >= 400 ? readRefusal(await response.text(), credential.secret?.recent()) : undefined

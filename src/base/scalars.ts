@@ -136,11 +136,16 @@ export const sizeOrNone = () =>
   )
 
 /** An http or https URL without userinfo and fragment, as text. */
-export const httpUrl = () =>
-  parsedText<string>('a URL such as https://sso.example.com', (given) => {
-    const url = URL.canParse(given) ? new URL(given) : undefined
-    const clean = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === ''
-    return clean ? given : undefined
+export const httpUrl = (example = 'https://sso.example.com') =>
+  defineScalar<string>({ type: 'string' }, (input) => {
+    const reading = readText(input)
+    if ('fault' in reading) return reading
+    const url = URL.canParse(reading.value) ? new URL(reading.value) : undefined
+    // The value is not repeated: it may hold a password.
+    if (url && (url.username !== '' || url.password !== ''))
+      return { fault: 'has a user name or password in it, which is never sent: leave it out' }
+    if (url && /^https?:$/.test(url.protocol) && url.hash === '') return reading
+    return { fault: `is "${reading.value}", and must be a URL such as ${example}` }
   })
 
 /** `loopback`, an address or a CIDR block. */
@@ -166,7 +171,7 @@ export const scopeText = () =>
 /** A secret: text, or `${env:…}`, or `${file:…}`, which is read again when it changes. */
 export const secret = () =>
   defineScalar<Secret>({ type: 'string', minLength: 1 }, (input) => {
-    if (input instanceof Substituted) return { value: new Secret(input.read) }
+    if (input instanceof Substituted) return { value: new Secret(input.read, { plainText: input.hasDefault }) }
     const reading = readText(input)
     return 'fault' in reading ? reading : { value: new Secret(() => reading.value, { plainText: true }) }
   })

@@ -27,7 +27,7 @@ export class Secret {
   /** The value as it was at most a second ago: for the way of every request, where a look at a file costs too much. */
   recent(): string {
     const recent = this.#recent
-    return recent && (this.plainText || performance.now() - recent.readAt < 1000) ? recent.value : this.read()
+    return recent && performance.now() - recent.readAt < 1000 ? recent.value : this.read()
   }
 
   toString(): string {

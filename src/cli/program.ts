@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
 import { schema } from './schema.ts'
@@ -11,9 +11,6 @@ const configOption = () =>
 
 /** The command line. Sets the exit code: 0, or 1 for what went wrong. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
   const program = new Command('scopegate')
     .description(
       'An API gateway that checks the scope of what comes in, and attaches OAuth 2.0 access tokens to what goes out.',

@@ -5,7 +5,10 @@ import { serve } from '../server.ts'
 /** Serves until SIGTERM or SIGINT; a second signal ends the process at once. */
 export async function serveCommand(options: { readonly config: string }): Promise<void> {
   const output = createLogOutput()
-  const running = await serve(loadConfig(options.config), { log: createLog(output) })
+  const log = createLog(output)
+  const running = await serve(loadConfig(options.config), { log })
+  // Left to itself, it would end the process without a word: a closed terminal sends it too.
+  process.on('SIGHUP', () => log.warn('SIGHUP is ignored: a changed configuration needs a restart'))
   const stop = async () => {
     for (const signal of ['SIGTERM', 'SIGINT']) process.removeAllListeners(signal).once(signal, () => process.exit(1))
     await running.stop()

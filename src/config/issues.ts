@@ -67,7 +67,8 @@ function tellUnion(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path,
       (option) => typeof option === 'string',
     )
     const written = context.document.source(path) ?? ''
-    const message = `is "${written}", and must be one of ${known.join(', ')}${suggest(written, known)}`
+    const meant = closest(written, known)
+    const message = `is "${written}", and must be one of ${known.join(', ')}${meant === undefined ? '' : `; did you mean "${meant}"?`}`
     return [{ fault: context.document.fault(path, message), at: path }]
   }
   const concernsKind = (inner: Issue) => inner.path.length === 0 && inner.code !== 'unrecognized_keys' && !isRule(inner)
@@ -93,6 +94,8 @@ function typeMessage(issue: Extract<Issue, { code: 'invalid_type' }>): string {
   const wanted = kinds[issue.expected] ?? issue.expected
   if (issue.input === undefined) return `is missing, and must be ${wanted}`
   if (issue.input === null) return `is empty, and must be ${wanted}: an empty block never means everything`
+  if (typeof issue.input === 'string')
+    return `must be ${wanted}, and is text${issue.expected === 'array' ? `; write [${issue.input}]` : ''}`
   const found = Array.isArray(issue.input)
     ? 'a list'
     : typeof issue.input === 'object'

@@ -21,7 +21,9 @@ export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8
 /** One listener: where the gateway takes requests, and what it takes. */
 export const listenerOptions = z.strictObject({
   address: address().prefault('127.0.0.1:8080').describe('host:port; port 0 picks a free one'),
-  public_url: httpUrl().optional().describe('how callers see this listener; never taken from Host'),
+  public_url: httpUrl('https://api.example.com')
+    .optional()
+    .describe('how callers see this listener; never taken from Host'),
   trusted_proxies: listOf(network()).optional().describe("networks whose X-Forwarded-* are believed; default nobody's"),
   timeouts: z
     .strictObject({
@@ -33,10 +35,10 @@ export const listenerOptions = z.strictObject({
   limits: z
     .strictObject({
       header_size: size().prefault('16KiB').describe('all headers of a request together'),
-      headers: integer(1, 2000).default(100).describe('number of header lines of a request'),
+      headers: integer(1, 2000).prefault(100).describe('number of header lines of a request'),
       target_length: size().prefault('8KiB').describe('path and query of a request'),
       body_size: size().optional().describe('the body of a request; default no limit'),
-      connections: integer(1, 1_000_000).default(10_000).describe('open connections'),
+      connections: integer(1, 1_000_000).prefault(10_000).describe('open connections'),
     })
     .prefault({}),
 })

@@ -31,7 +31,9 @@ function readConfigFile(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    const message = `cannot be read (${(error as NodeJS.ErrnoException).code}); name the file with --config or SCOPEGATE_CONFIG`
+    const { code = '' } = error as NodeJS.ErrnoException
+    const why = { ENOENT: 'does not exist', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
+    const message = `${why}; name the configuration with --config or SCOPEGATE_CONFIG`
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
   }
 }

@@ -1,4 +1,5 @@
 import { Substituted } from '../base/substituted.ts'
+import { formatPath } from './config-error.ts'
 import { suggest } from './suggest.ts'
 import type { Path } from './yaml-document.ts'
 
@@ -23,6 +24,8 @@ export function referenceFindings(values: unknown): Finding[] {
     ...issuerFindings(servers),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...nameFindings(list(root.routes)),
+    ...addressFindings(root),
+    ...unusedFindings(root),
   ]
 }
 
@@ -116,6 +119,45 @@ function requireFindings(require: unknown, path: Path, servers: Tree): Finding[]
       },
     ]
   })
+}
+
+/** Two listeners on one address: the second could not be opened. */
+function addressFindings(root: Tree): Finding[] {
+  const admin = tree(root.admin).address
+  const addresses: [Path, string][] = Object.entries(tree(root.listeners)).map(([name, listener]) => [
+    ['listeners', name, 'address'],
+    written(tree(listener).address) ?? '127.0.0.1:8080',
+  ])
+  if (admin !== undefined) addresses.push([['admin', 'address'], written(admin) ?? ''])
+  return addresses.flatMap(([path, address], index) => {
+    const [taken] = addresses.slice(0, index).find(([, other]) => collide(address, other)) ?? []
+    return taken
+      ? [{ path, message: `is the address of ${formatPath(taken.slice(0, -1))} too; give each its own port` }]
+      : []
+  })
+}
+
+function collide(one: string, other: string): boolean {
+  const [host, port] = splitPort(one)
+  const [otherHost, otherPort] = splitPort(other)
+  const everywhere = ['0.0.0.0', '[::]']
+  return (
+    port !== '0' &&
+    port === otherPort &&
+    (host === otherHost || [host, otherHost].some((each) => everywhere.includes(each)))
+  )
+}
+
+function splitPort(address: string): [host: string, port: string] {
+  const at = address.lastIndexOf(':')
+  return [address.slice(0, at), address.slice(at + 1)]
+}
+
+/** What nothing refers to is a mistake more often than not. */
+function unusedFindings(root: Tree): Finding[] {
+  const used = new Set(list(root.routes).map((route) => written(tree(tree(route).token).client)))
+  const unused = Object.keys(tree(root.clients)).filter((name) => !used.has(name))
+  return unused.map((name) => ({ path: ['clients', name], message: 'is used by no route', warning: true }))
 }
 
 /** Route names tell routes apart in logs and metrics. */

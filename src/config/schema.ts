@@ -32,7 +32,7 @@ const given = (value: unknown) => value !== undefined
 /** One route: which requests, who may come in, with which token and where they go on. */
 export const routeOptions = z
   .strictObject({
-    name: routeName().optional().describe('in logs and metrics; default is host, path and methods'),
+    name: routeName().optional().describe('in logs; default is host, path and methods'),
     listener: text().optional().describe('needed as soon as there are two listeners'),
     ...pathOptions,
     public: flag().optional().describe('true: anybody may come in; stands alone'),
@@ -77,7 +77,7 @@ export const configOptions = z.strictObject({
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
   admin: z.strictObject({ address: address().describe('/healthz and /readyz') }).optional(),
   shutdown_grace: duration()
-    .default(30_000)
+    .prefault('30s')
     .describe('how long requests in flight may take to finish when the process stops'),
   authorization_servers: named(authorizationServer).default({}),
   clients: named(clientOptions).default({}),

@@ -20,6 +20,7 @@ export function substitute(text: string, sources: SubstitutionSources): string |
   if (!text.includes('${')) return text
   const readers: (() => string)[] = []
   let fromFile = false
+  let hasDefault = false
   let substituted = false
   let end = 0
   for (const match of text.matchAll(part)) {
@@ -32,11 +33,12 @@ export function substitute(text: string, sources: SubstitutionSources): string |
     }
     substituted = true
     fromFile ||= match[1].startsWith('file:')
+    hasDefault ||= /^env:.*:-./s.test(match[1])
     readers.push(reader(match[0], match[1], sources))
   }
   const rest = text.slice(end)
   const read = () => readers.map((next) => next()).join('') + rest
-  return substituted ? new Substituted(read, fromFile) : read()
+  return substituted ? new Substituted(read, { fromFile, hasDefault }) : read()
 }
 
 /** A substitution that cannot be made; the message says why, and never what a value is. */
@@ -56,7 +58,7 @@ function reader(whole: string, inner: string, sources: SubstitutionSources): () 
   const value = sources.env[name] || fallback
   if (!value) {
     throw new SubstitutionError(
-      `needs the environment variable ${name}, which is not set or empty; set it, or write \${env:${name}:-default}`,
+      `needs the environment variable ${name}, which is not set or empty; set it before scopegate starts`,
     )
   }
   return () => value

@@ -21,6 +21,7 @@ export function semanticFindings(values: unknown): Finding[] {
   return [
     ...routes.flatMap(({ index, route }) => [
       ...upstreamFindings(route, index, isBound(route, clients)),
+      ...everybodyFindings(route, index),
       ...identityFindings(route, index),
     ]),
     ...patternFindings(routes),
@@ -78,6 +79,16 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
     })
   }
   return findings
+}
+
+/** As with `public`: whoever is let in uses the gateway's own credentials. */
+function everybodyFindings({ callers, require, token }: RouteOptions, index: number): Finding[] {
+  if (!token || require) return []
+  return (callers?.networks ?? []).flatMap((network, at) => {
+    if (!network.endsWith('/0')) return []
+    const message = `is everybody, and would hand the gateway's credentials to them; name the networks of the services that need the token`
+    return [{ path: ['routes', index, 'callers', 'networks', at], message }]
+  })
 }
 
 /** Headers that would never be set are a mistake: somebody waits for them. */

@@ -9,7 +9,7 @@ export function closest(word: string, known: readonly string[]): string | undefi
 export function suggest(word: string, known: readonly string[]): string {
   const match = closest(word, known)
   if (match !== undefined) return `; did you mean "${match}"?`
-  return known.length > 0 && known.length <= 12 ? `; there is ${known.join(', ')}` : ''
+  return known.length > 0 && known.length <= 20 ? `; there is ${known.join(', ')}` : ''
 }
 
 /** The keys that the JSON Schema knows at a path, whichever of several forms is meant. */

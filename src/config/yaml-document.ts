@@ -30,19 +30,19 @@ export interface YamlDocument {
 /** Reads YAML 1.2 with merge keys. What people usually trip over gets a message of its own. */
 export function readYaml(text: string): YamlDocument {
   const lineCounter = new LineCounter()
-  const document = parseDocument(text, { lineCounter, merge: true, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter, merge: true, prettyErrors: false, logLevel: 'error' })
   const lines = text.split('\n')
   const place = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const faults: Fault[] = starredWords(document, place)
-  let usable = true
-  for (const error of document.errors) {
+  const repeated = document.errors.filter((error) => error.code === 'DUPLICATE_KEY')
+  // One slip makes many errors in the rest of the file, and the first one tells where it is.
+  const [slip] = document.errors.filter((error) => error.code !== 'DUPLICATE_KEY')
+  const usable = slip === undefined
+  for (const error of slip ? [slip] : repeated) {
     const { line, column } = place(error.pos[0])
-    if (error.code !== 'DUPLICATE_KEY') usable = false
-    // One slip makes several errors in the rest of its line.
-    if (faults.some((fault) => fault.line === line)) continue
     faults.push({ line, column, path: '', message: syntaxMessage(error.code, error.message, lines[line - 1] ?? '') })
   }
   const fault = (path: Path, message: string, at: 'key' | 'value' = 'value'): Fault => ({

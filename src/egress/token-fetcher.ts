@@ -72,9 +72,19 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     const obtainedAt = clock.now()
     const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
     const token = createAccessToken(issued.accessToken, { obtainedAt, life: lifeOf(issued.expiresIn, defaultLife) })
-    if (token.usableUntil <= clock.now()) pauses.set(key, obtainedAt + shortestInterval)
-    else await cache.set(keys, token)
+    if (clock.now() < token.usableUntil) await cache.set(keys, token)
+    else pauses.set(key, obtainedAt + shortestInterval)
+    requireLife(token, issued.expiresIn)
     return { token, source: 'fetched' }
+  }
+
+  /** A token that came without any life serves those who wait; one that had a life, and spent it on the way, nobody. */
+  function requireLife(token: AccessToken, expiresIn: number | undefined): void {
+    if (clock.now() < token.usableUntil || (expiresIn !== undefined && expiresIn <= 0)) return
+    throw new GatewayError('authorization_server_unavailable', {
+      reason: 'the token had expired when it came',
+      retryAfterSeconds: 1,
+    })
   }
 
   function pauseFor(key: string): Promise<void> | undefined {

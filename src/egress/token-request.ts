@@ -46,9 +46,11 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
     ...resource.map((value): [string, string] => ['resource', value]),
     ...params,
   ]
+  const exactScope = client.scope_policy === 'exact'
   const canonical = (identity: string) =>
     JSON.stringify({
       grant: 'client_credentials',
+      exactScope,
       server: server.identity,
       client: client.client_id,
       method: client.token_endpoint_auth_method,
@@ -81,7 +83,7 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
   return {
     client: name,
     scopes,
-    exactScope: client.scope_policy === 'exact',
+    exactScope,
     endpoint: credential.tls ? `${server.identity} with certificates` : server.identity,
     keys: () => current().keys,
     clientKey: () => current().clientKey,

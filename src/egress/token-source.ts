@@ -115,6 +115,7 @@ export function createTokenSource({
     try {
       await obtain(request, key, held.token)
     } catch (error) {
+      if (closed) return
       const told =
         error instanceof GatewayError ? { code: error.code, reason: error.options.reason } : { code: 'internal_error' }
       log.warn({ client: request.client, ...told }, 'renewal failed')

@@ -15,6 +15,10 @@ const standsAlone = (word: string) => (values: unknown) =>
 /** What makes a server's access tokens trusted. Without this block they open nothing. */
 export const accessTokenOptions = z.strictObject({
   audience: oneOrMore(text())
+    .refine(
+      (audiences) => !(Array.isArray(audiences) && audiences.includes('*')),
+      'is "*", which would be taken literally; the word that accepts every audience is any',
+    )
     .refine(standsAlone('any'), 'has "any" beside others: it stands alone, and accepts every audience')
     .describe('the token must be meant for one of these; the word `any` accepts every token of the server'),
   issuers: oneOrMore(text()).optional().describe('accepted `iss`; default is the issuer of the server'),

@@ -55,7 +55,7 @@ export function createAccessTokenVerifier(
       const { iss } = claims
       // Compared whole: as a prefix, https://sso.example.com would let in https://sso.example.com.attacker.example.
       const server = typeof iss === 'string' ? byIssuer.get(iss) : undefined
-      if (!server) throw invalidToken('its issuer is not trusted')
+      if (!server) throw invalidToken(`its issuer is not trusted: ${printable(iss)}`)
       if (allowed.servers && !allowed.servers.includes(server.name))
         throw invalidToken(`the route does not take tokens of ${server.name}`)
       if (token.length > server.options.max_token_size) throw invalidToken('the token is larger than max_token_size')
@@ -65,6 +65,11 @@ export function createAccessTokenVerifier(
       return describe(claims, server)
     },
   }
+}
+
+/** Not verified yet: whoever made the token may have written anything there. */
+function printable(iss: unknown): string {
+  return (JSON.stringify(iss) ?? 'none').replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
 }
 
 function indexByIssuer(servers: readonly TrustedServer[]): ReadonlyMap<string, TrustedServer> {

@@ -35,7 +35,9 @@ function audienceFault({ aud }: JsonObject, accepted: readonly string[]): string
   if (aud === undefined) return 'it has no aud'
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   if (!audiences.every((audience) => typeof audience === 'string')) return 'its aud is neither text nor a list of texts'
-  return audiences.some((audience) => accepted.includes(audience)) ? undefined : 'its aud is none of the accepted ones'
+  return audiences.some((audience) => accepted.includes(audience))
+    ? undefined
+    : `its aud ${JSON.stringify(aud).slice(0, 200)} is none of the accepted ones`
 }
 
 /** The year 9999. What lies beyond is no date but milliseconds, or a token that never expires. */

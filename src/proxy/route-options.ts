@@ -24,14 +24,17 @@ import { mostKeptBytes } from './kept-body.ts'
 
 const timeouts = z
   .strictObject({
-    connect: duration().default(2000).describe('until connected, TLS included'),
-    response: duration().default(30_000).describe("from the last byte of the request to the answer's headers"),
-    idle: duration().default(60_000).describe('silence either way while bodies are sent'),
+    connect: duration().prefault('2s').describe('until connected, TLS included'),
+    response: duration().prefault('30s').describe("from the last byte of the request to the answer's headers"),
+    idle: duration().prefault('60s').describe('silence either way while bodies are sent'),
   })
   .prefault({})
 
 const url = () =>
-  httpUrl().refine((value) => !value.includes('?'), "must have no query: it would be lost, or mixed with the caller's")
+  httpUrl('http://orders:8080').refine(
+    (value) => !value.includes('?'),
+    "must have no query: it would be lost, or mixed with the caller's",
+  )
 
 const pathPrefix = () =>
   parsedText<string>('a path such as /v2: ASCII, without a slash at its end, without dot segments', (given) =>
@@ -63,8 +66,8 @@ const upstreamBlock = z.strictObject({
   url: url().describe('where the requests go; a path in it is put before theirs'),
   strip_prefix: pathPrefix().optional().describe('the beginning of the path that is dropped'),
   add_prefix: pathPrefix().optional().describe('put before the path afterwards'),
-  host: oneOf('upstream', 'preserve').default('upstream').describe("which Host it gets: its own, or the caller's"),
-  allow_http: flag().default(false).describe('true: a token may go out to it without TLS'),
+  host: oneOf('upstream', 'preserve').prefault('upstream').describe("which Host it gets: its own, or the caller's"),
+  allow_http: flag().prefault(false).describe('true: a token may go out to it without TLS'),
   timeouts,
   replay_body: sizeOrNone()
     .refine((bytes) => bytes <= mostKeptBytes, 'is more than the 32MiB that all kept bodies of the process may have')

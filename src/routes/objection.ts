@@ -1,10 +1,9 @@
 import { type DoubtSet, doubtNames, doubtSet } from './doubts.ts'
 import { anySegment } from './path-pattern.ts'
-import { type PatternOwner, type RoutePattern, routeFor } from './pattern-owner.ts'
+import { type PatternOwner, type RoutedRequest, type RoutePattern, routeFor } from './pattern-owner.ts'
 import { possibleOwners } from './possible-owners.ts'
 import { lenientReadings, type Reading } from './readings.ts'
 import { findOwner, type HostIndex } from './route-index.ts'
-import type { RoutedRequest } from './route-table.ts'
 
 /** Who owns a request as it is read strictly, and what is needed to ask after the other readings. */
 export interface Ownership<Route> {

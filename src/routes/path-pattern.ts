@@ -40,7 +40,7 @@ function parseLiteral(part: string): string | { fault: string } {
     }
   if (/^:\w+$|^\{.*\}$/.test(part))
     return {
-      fault: `has "${part}", which would be taken literally: write * for one segment, or %${part.charCodeAt(0).toString(16).toUpperCase()}${part.slice(1)}`,
+      fault: `has "${part}", which would be taken literally: write * for one segment, or ${part.replace(/[:{}]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)}`,
     }
   const literal = decodeSegment(encodeUnicode(part))
   if (literal === undefined) return { fault: `has malformed percent-encoding in "${part}": a real % is %25` }

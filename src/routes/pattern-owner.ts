@@ -1,6 +1,16 @@
 import type { Doubt } from './doubts.ts'
 import { parseHostPattern } from './host.ts'
 import { type PathPattern, parsePathPattern, writePath } from './path-pattern.ts'
+import type { RequestTarget } from './request-target.ts'
+
+/** What of a request decides its route. */
+export interface RoutedRequest {
+  /** As `readHost` gives it. */
+  readonly host: string
+  readonly target: RequestTarget
+  /** The request's method, and after it every method that an override header names, in upper case. */
+  readonly methods: readonly [string, ...string[]]
+}
 
 /** What a route says about the requests that are its own. */
 export interface RoutePattern {

@@ -1,19 +1,9 @@
 import { GatewayError } from '../base/errors.ts'
 import { findObjection } from './objection.ts'
-import { type RoutePattern, routeFor } from './pattern-owner.ts'
-import type { RequestTarget } from './request-target.ts'
+import { type RoutedRequest, type RoutePattern, routeFor } from './pattern-owner.ts'
 import { createRouteIndex, findOwner } from './route-index.ts'
 
 export type { RoutePattern } from './pattern-owner.ts'
-
-/** What of a request decides its route. */
-export interface RoutedRequest {
-  /** As `readHost` gives it. */
-  readonly host: string
-  readonly target: RequestTarget
-  /** The request's method, and after it every method that an override header names, in upper case. */
-  readonly methods: readonly [string, ...string[]]
-}
 
 /** The routes of one listener, compiled once. */
 export interface RouteTable<Route> {

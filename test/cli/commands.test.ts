@@ -36,14 +36,14 @@ describe('scopegate check', () => {
   it('takes the file from SCOPEGATE_CONFIG', async () => {
     const { exitCode, stderr } = await runProgram(['check'], { SCOPEGATE_CONFIG: join(folder, 'nowhere.yaml') })
     expect(exitCode).toBe(1)
-    expect(stderr).toContain(`${join(folder, 'nowhere.yaml')}:1:1: cannot be read (ENOENT)`)
+    expect(stderr).toContain(`${join(folder, 'nowhere.yaml')}:1:1: does not exist;`)
   })
 
   it('warns of a secret in plain text, and with --strict refuses it; neither shows it', async () => {
     const path = file(`
 authorization_servers: { sso: { issuer: https://sso.example.com } }
 clients: { c: { authorization_server: sso, client_id: c, client_secret: in-the-open } }
-routes: [{ path: /a, public: true, upstream: "http://a:1" }]
+routes: [{ path: /a, callers: { networks: [loopback] }, token: { client: c }, upstream: "https://a" }]
 `)
     const lenient = await runProgram(['check', '--config', path])
     expect([lenient.exitCode, lenient.stderr.startsWith(`${path}:3:73: warning: clients.c.client_secret:`)]).toEqual([

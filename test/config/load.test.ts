@@ -52,7 +52,7 @@ describe('loading a configuration', () => {
 
   it('names the file that cannot be read', () => {
     expect(() => loadConfig('/nonexistent/scopegate.yaml')).toThrow(
-      /^\/nonexistent\/scopegate\.yaml:1:1: cannot be read \(ENOENT\)/,
+      /^\/nonexistent\/scopegate\.yaml:1:1: does not exist; /,
     )
   })
 
@@ -145,4 +145,16 @@ describe('substitution', () => {
       expect(String(error)).not.toContain('s3cret-in-file')
     }
   })
+})
+
+it('a default for a secret stands in the file, and is warned of as such', () => {
+  const config = parseConfig(server + client('"${env:S:-spare-secret}"') + route, { file: 'x.yaml', env: {} })
+  expect(config.warnings.map(({ path }) => path)).toEqual(['clients.c.client_secret'])
+  expect(secretOf(config)).toBe('spare-secret')
+})
+
+it('a client that no route uses is warned of', () => {
+  const open = 'routes: [{ path: /a, public: true, upstream: "http://a:1" }]'
+  const config = parseConfig(server + client('"${env:S}"') + open, { file: 'x.yaml', env: { S: 'secret' } })
+  expect(config.warnings).toMatchObject([{ path: 'clients.c', message: 'is used by no route' }])
 })

@@ -39,7 +39,7 @@ describe('the path of a route', () => {
     ['/a*', 'mixes * with text in "a*": * stands for one whole segment, ** for the rest; a real asterisk is %2A'],
     ['/a/***', 'mixes * with text in "***": * stands for one whole segment, ** for the rest; a real asterisk is %2A'],
     ['/users/:id', 'has ":id", which would be taken literally: write * for one segment, or %3Aid'],
-    ['/users/{id}', 'has "{id}", which would be taken literally: write * for one segment, or %7Bid}'],
+    ['/users/{id}', 'has "{id}", which would be taken literally: write * for one segment, or %7Bid%7D'],
     ['/a%', 'has malformed percent-encoding in "a%": a real % is %25'],
     ['/a%2Fb', 'has a slash or backslash inside "a%2Fb", which no server reads alike'],
     ['/a\\b', 'has a slash or backslash inside "a\\b", which no server reads alike'],

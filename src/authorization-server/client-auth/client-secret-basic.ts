@@ -1,4 +1,3 @@
-import { ClientSecretBasic } from 'oauth4webapi'
 import { oneOf, secret } from '../../base/scalars.ts'
 import { defineClientAuthMethod } from './define.ts'
 
@@ -19,11 +18,20 @@ export const clientSecretBasic = defineClientAuthMethod({
     return {
       identify: () => clientSecret.recent(),
       secret: clientSecret,
-      authenticate(server, client, body, headers) {
-        const value = clientSecret.read()
-        if (encoding === 'rfc6749') return ClientSecretBasic(value)(server, client, body, headers)
-        headers.set('authorization', `Basic ${Buffer.from(`${client.client_id}:${value}`).toString('base64')}`)
+      authenticate(_server, client, _body, headers) {
+        const encode = encoding === 'rfc6749' ? formEncode : (text: string) => text
+        const credentials = `${encode(client.client_id)}:${encode(clientSecret.read())}`
+        headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`)
       },
     }
   },
 })
+
+/**
+ * As a browser encodes a form. The library's own method goes further and encodes `-`, `_` and `.` too, which nobody
+ * needs, and servers that decode nothing refuse.
+ * @see https://www.rfc-editor.org/rfc/rfc6749#appendix-B
+ */
+function formEncode(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1)
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import { gzipSync } from 'node:zlib'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createHttpClient, type HttpClient } from '../../src/authorization-server/http-client.ts'
+import { answerNever, answerWith } from '../harness/authorization-server.ts'
+import { listen } from '../harness/listen.ts'
+import { createSecret } from '../harness/secrets.ts'
+import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { failureOf, printed } from './asking.ts'
+
+let server: Upstream
+let client: HttpClient
+
+beforeEach(async () => {
+  server = await startUpstream(answerWith(200, { fine: true }))
+  client = createHttpClient({ timeout: 300 })
+})
+afterEach(() => Promise.all([server.stop(), client.close()]))
+
+describe('an exchange is bounded', () => {
+  it('in its size', async () => {
+    server.answer(answerWith(200, 'x'.repeat(1024 * 1024)))
+    expect((await (await client.fetch(server.url)).text()).length).toBe(1024 * 1024)
+    server.answer(answerWith(200, 'x'.repeat(1024 * 1024 + 1)))
+    expect((await failureOf(client.fetch(server.url))).code).toBe('authorization_server_invalid_response')
+  })
+
+  it('in its size once it is unpacked', async () => {
+    const bomb = gzipSync(Buffer.alloc(20 * 1024 * 1024))
+    server.answer((_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb))
+    expect((await failureOf(client.fetch(server.url))).code).toBe('authorization_server_invalid_response')
+  })
+
+  it('in its time, however the server draws it out', async () => {
+    server.answer((_request, response) => {
+      const drip = setInterval(() => response.write(' '), 50)
+      response.on('close', () => clearInterval(drip))
+    })
+    const error = await failureOf(client.fetch(server.url))
+    expect([error.code, error.options.reason]).toEqual(['authorization_server_unavailable', `${server.url}/: TIMEOUT`])
+  })
+
+  it('by whoever asks no more', async () => {
+    server.answer(answerNever)
+    const leaving = new AbortController()
+    const asking = failureOf(client.fetch(server.url, { signal: leaving.signal }))
+    leaving.abort()
+    expect((await asking).options.reason).toBe(`${server.url}/: AbortError`)
+  })
+})
+
+it('nothing is asked twice', async () => {
+  server.answer((request) => request.socket.destroy())
+  await failureOf(client.fetch(server.url))
+  expect(server.requests).toHaveLength(1)
+})
+
+it('what was sent stands in no error', async () => {
+  const secret = createSecret()
+  const url = `${server.url}/token?client_secret=${secret}`
+  server.answer((request) => request.socket.destroy())
+  const error = await failureOf(
+    client.fetch(url, { method: 'POST', headers: { authorization: `Basic ${secret}` }, body: secret }),
+  )
+  expect(error.options.reason).toMatch(/\/token: UND_ERR_SOCKET$/)
+  expect(printed(error)).not.toContain(secret)
+})
+
+describe('over TLS', () => {
+  const read = (name: string) => readFileSync(new URL(`../proxy/certificates/${name}`, import.meta.url), 'utf8')
+  const startTls = async () => {
+    const options = { key: read('server.key'), cert: read('server.pem') }
+    const listening = await listen(createServer(options, (_request, response) => response.end('ok')))
+    onTestFinished(listening.stop)
+    return `https://127.0.0.1:${listening.port}/token`
+  }
+
+  it('a server whose authority is configured is reached', async () => {
+    const trusting = createHttpClient({ timeout: 2000, ca: read('ca.pem') })
+    onTestFinished(() => trusting.close())
+    expect(await (await trusting.fetch(await startTls())).text()).toBe('ok')
+  })
+
+  it('one that nobody vouches for is not', async () => {
+    const error = await failureOf(client.fetch(await startTls()))
+    expect(error.options.reason).toMatch(/: (UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/)
+  })
+})
