@@ -1,8 +1,8 @@
 import { clientAuthMethods } from '../src/authorization-server/client-auth/index.ts'
 import { errorCodes } from '../src/base/errors.ts'
 import { configJsonSchema } from '../src/config/schema.ts'
-import { type MethodRow, methodRows } from '../test/authorization-server/client-auth/method-rows.ts'
 import { type Doubt, doubts } from '../src/routes/doubts.ts'
+import { type MethodRow, methodRows } from '../test/authorization-server/client-auth/method-rows.ts'
 
 /** The README with every part that follows from the code written anew. */
 export function renderReadme(readme: string): string {

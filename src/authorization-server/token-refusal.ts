@@ -2,12 +2,12 @@ import { GatewayError } from '../base/errors.ts'
 
 /** An OAuth error of the token endpoint. */
 export class TokenRefusal extends GatewayError {
-  /** Such as `invalid_client`. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
-  readonly oauthError: string
+  /** True for `invalid_client`: it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+  readonly ofClient: boolean
 
-  constructor(oauthError: string, reason: string) {
+  constructor(error: string, reason: string) {
     super('authorization_server_refused', { reason })
-    this.oauthError = oauthError
+    this.ofClient = error === 'invalid_client'
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IssuedToken } from '../authorization-server/token-endpoint.ts'
-import type { TokenRefusal } from '../authorization-server/token-refusal.ts'
+import { TokenRefusal } from '../authorization-server/token-refusal.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { createFailureMemory } from './failure-memory.ts'
@@ -73,7 +73,7 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
           endpoints.failed(request.endpoint, error)
         else if (error instanceof GatewayError) {
           endpoints.succeeded(request.endpoint)
-          if ((error as Partial<TokenRefusal>).oauthError === 'invalid_client') clients.failed(client, error)
+          if (error instanceof TokenRefusal && error.ofClient) clients.failed(client, error)
           else requests.failed(key, error)
         }
         throw error

@@ -62,7 +62,7 @@ export function createTokenSource({
     const held = tokens.get(key)
     if (held && clock.now() < held.token.usableUntil) {
       held.used = true
-      if (clock.now() >= held.renewAt && !held.renewing) renewLater(request, key, held, 0)
+      if (clock.now() >= held.renewAt && !held.renewing) void renew(request, key, held)
       return { token: held.token, source: 'memory' }
     }
     const obtained = await untilAborted(obtain(request, key), signal)
@@ -90,7 +90,7 @@ export function createTokenSource({
   /** The secret may have been changed in its file while the old one was refused: then it is tried once with the new one. */
   async function obtainWithNewCredential(request: TokenRequest, key: string, error: unknown): Promise<ObtainedToken> {
     const [current = ''] = request.keys()
-    if (!(error instanceof TokenRefusal) || error.oauthError !== 'invalid_client' || current === key) throw error
+    if (!(error instanceof TokenRefusal) || !error.ofClient || current === key) throw error
     const obtained = await fetcher.fetch(request)
     keep(request, current, obtained.token)
     return obtained

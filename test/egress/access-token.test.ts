@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createAccessToken } from '../../src/egress/access-token.ts'
+import { createAccessToken, lifeOf, renewalTime } from '../../src/egress/access-token.ts'
 
 const day = 24 * 3_600_000
 
@@ -18,7 +18,9 @@ it('a token is renewed after half of its life and while it is good, and not used
   fc.assert(
     fc.property(lifetime, (given) => {
       const { sentAt, expiresIn, defaultExpiresIn, renewBeforeExpiry } = given
-      const { usableUntil, renewAt } = createAccessToken('a-token', given)
+      const token = createAccessToken('a-token', { obtainedAt: sentAt, life: lifeOf(expiresIn, defaultExpiresIn) })
+      const { usableUntil } = token
+      const renewAt = renewalTime(token, renewBeforeExpiry, given.jitter)
       const life = Math.min(expiresIn === undefined ? defaultExpiresIn : expiresIn * 1000, day)
       expect(usableUntil).toBeCloseTo(sentAt + life - Math.min(5000, life / 10), 0)
       expect(renewAt).toBeGreaterThanOrEqual(Math.floor(sentAt + life / 2))

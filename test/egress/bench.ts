@@ -64,7 +64,7 @@ export async function startBench({
   const endpoint = await startUpstream(issue)
   const server = createServer({ token_endpoint: `${endpoint.url}/token` }, given ?? clock)
   const options = tokenCacheOptions.parse(cacheOptions)
-  const cache = createTokenCache(options)
+  const cache = createTokenCache(options, { clock: given ?? clock, log: createLog(log) })
   const source = createTokenSource({ clock: given ?? clock, log: createLog(log), cache, options, random })
   const secret = createSecret()
   return {

@@ -27,11 +27,15 @@ const withSecret: Contract = {
   needed: 'client_secret',
 }
 
-/** One entry for each method: a method without one fails. */
-const contracts: Partial<Record<string, Contract>> = {
+/** The methods whose credential is a text that is sent; every method's own rows stand in `method-rows.ts`. */
+const contracts: Readonly<Record<string, Contract>> = {
   client_secret_basic: withSecret,
   client_secret_post: withSecret,
 }
+
+const secretMethods = clientAuthMethods.filter(
+  (method) => method.name === 'client_secret_basic' || method.name === 'client_secret_post',
+)
 
 const awkwardId = 'a:b%20c+d&e f=~*'
 const awkwardSecret = registerSecret(`: %41+&= /?#'"~*${createSecret()}`)
@@ -41,8 +45,8 @@ let sso: Awaited<ReturnType<typeof startAuthorizationServer>>
 let server: AuthorizationServer
 
 beforeAll(async () => {
-  secrets = Object.fromEntries(clientAuthMethods.map(({ name }) => [name, createSecret()]))
-  const clients = clientAuthMethods.flatMap(({ name }): ClientMetadata[] => [
+  secrets = Object.fromEntries(secretMethods.map(({ name }) => [name, createSecret()]))
+  const clients = secretMethods.flatMap(({ name }): ClientMetadata[] => [
     { ...contracts[name]?.metadata(secrets[name] ?? ''), client_id: `${name} plain`, token_endpoint_auth_method: name },
     {
       ...contracts[name]?.metadata(awkwardSecret),
@@ -55,7 +59,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([sso.stop(), server.close()]))
 
-describe.for(clientAuthMethods.map((method) => [method.name, method] as const))('%s', ([name, method]) => {
+describe.for(secretMethods.map((method) => [method.name, method] as const))('%s', ([name, method]) => {
   const contract = () => contracts[name] ?? expect.unreachable(`${name} has no entry in the table of contracts`)
   const client = (id: string, credential: () => string) => ({
     client_id: `${name} ${id}`,
