@@ -47,6 +47,8 @@ export interface GatewayListener {
 export interface Gateway extends GatewayListener {
   /** @throws TypeError if the configuration has no listener of that name */
   listener(name: string): GatewayListener
+  /** Resolves, soon, once it is known what can be shared with other processes; they share from the first request on. */
+  ready(): Promise<void>
   /** From now on every new request is answered 503; what is in flight goes on. */
   stop(): void
   /** Waits for what is in flight, and ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
@@ -67,6 +69,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
       if (!door) throw new TypeError(`there is no listener ${name}; there is ${[...doors.keys()].join(', ')}`)
       return door
     },
+    ready: () => parts.tokens.ready(),
     stop() {
       parts.stopping = true
     },

@@ -45,6 +45,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   ]
   const addresses = new Map<string, AddressInfo>()
   try {
+    await gateway.ready()
     for (const { name, address, server } of all) addresses.set(name, await listen(server, name, address))
   } catch (error) {
     for (const { server } of all) server.close()

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
-import type { ClientCredential } from './authorization-server/client-auth/define.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
-import type { ClientCertificate } from './base/client-certificate.ts'
 import type { Clock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
@@ -10,11 +8,9 @@ import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
 import type { RouteOptions } from './config/schema.ts'
-import { createCredential, isCertificateBound } from './egress/client.ts'
-import type { TokenCache } from './egress/token-cache/define.ts'
-import { createTokenCache } from './egress/token-cache/index.ts'
-import { createTokenRequest, type TokenRequest } from './egress/token-request.ts'
-import { createTokenSource, type TokenSource } from './egress/token-source.ts'
+import { createEgress, type Egress } from './egress/egress.ts'
+import type { TokenRequest } from './egress/token-request.ts'
+import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
 import { type Callers, createCallers } from './ingress/callers.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
@@ -69,22 +65,15 @@ export interface Parts {
 export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
   const inFlight = new Set<Promise<unknown>>()
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
-  const servers = new Map(
-    Object.entries(config.authorization_servers).map(([name, options]) => [
-      name,
-      createAuthorizationServer(name, options, { clock }),
-    ]),
-  )
+  const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
-  const cache = createTokenCache(config.token_cache, { clock, log })
-  const tokens = createTokenSource({ clock, log, cache, options: config.token_cache })
-  const credentials = new Map(Object.entries(config.clients).map(([name, client]) => [name, createCredential(client)]))
-  const routes = config.routes.map((route) => compileRoute(route, { config, servers, credentials, cache, viaName }))
+  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
+  const routes = config.routes.map((route) => compileRoute(route, { config, egress, viaName }))
   for (const { keys } of trusted) keys.start()
   return {
     log,
     viaName,
-    tokens,
+    tokens: egress.tokens,
     accessTokens: createAccessTokenVerifier(trusted, { clock }),
     forwarder: createForwarder({ clock }),
     listeners: Object.entries(config.listeners).map(([name, options]) => createListener(name, options, routes)),
@@ -93,11 +82,17 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     async close() {
       await Promise.all(inFlight)
       for (const { keys } of trusted) keys.stop()
-      await tokens.close()
+      await egress.tokens.close()
       for (const { upstream } of routes) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },
   }
+}
+
+/** The authorization servers of the configuration, by name. Nothing is asked of them yet. */
+export function createServers(config: Config, clock: Clock): ReadonlyMap<string, AuthorizationServer> {
+  const entries = Object.entries(config.authorization_servers)
+  return new Map(entries.map(([name, options]) => [name, createAuthorizationServer(name, options, { clock })]))
 }
 
 function trustedServers(
@@ -126,17 +121,19 @@ function createListener(name: string, options: ListenerOptions, routes: readonly
 
 interface RouteContext {
   readonly config: Config
-  readonly servers: ReadonlyMap<string, AuthorizationServer>
-  /** By the names of their clients. */
-  readonly credentials: ReadonlyMap<string, ClientCredential>
-  readonly cache: TokenCache
+  readonly egress: Egress
   readonly viaName: string
 }
 
-function compileRoute(route: RouteOptions, context: RouteContext): Route {
-  const { config, viaName } = context
-  const upstream = createUpstream(route.upstream, route.token && boundCertificate(route.token.client, context))
-  const token = route.token && compileToken(route.token, route.upstream_401 !== 'pass', context)
+function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteContext): Route {
+  const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
+  const token = route.token && {
+    client: route.token.client,
+    request: egress.requestFor(route.token),
+    header: route.token.header,
+    scheme: route.token.scheme,
+    replaceRefused: route.upstream_401 !== 'pass',
+  }
   const headers = compileHeaderPolicy({
     viaName,
     reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
@@ -165,34 +162,6 @@ function compileRoute(route: RouteOptions, context: RouteContext): Route {
 /** An API that the gateway has a token for is not told who called, unless the route says so. */
 function tellsIdentity({ require, token, forwarded_headers: forwarded = token === undefined }: RouteOptions): boolean {
   return require !== undefined && forwarded
-}
-
-/** A token that is bound to a certificate is worth nothing on a connection that presents another one, or none. */
-function boundCertificate(
-  name: string,
-  { config, credentials }: Pick<RouteContext, 'config' | 'credentials'>,
-): ClientCertificate | undefined {
-  const client = config.clients[name]
-  return client && isCertificateBound(client) ? credentials.get(name)?.tls : undefined
-}
-
-function compileToken(
-  token: NonNullable<RouteOptions['token']>,
-  replaceRefused: boolean,
-  { config, servers, credentials, cache }: RouteContext,
-): NonNullable<Route['token']> {
-  const client = config.clients[token.client]
-  const server = client && servers.get(client.authorization_server)
-  const credential = credentials.get(token.client)
-  if (!client || !server || !credential)
-    throw new TypeError(`the client ${token.client} or its authorization server is not configured`)
-  return {
-    client: token.client,
-    request: createTokenRequest({ name: token.client, client, server, credential, token, cache }),
-    header: token.header,
-    scheme: token.scheme,
-    replaceRefused,
-  }
 }
 
 function routeName({ host = '', path, methods }: RouteOptions): string {

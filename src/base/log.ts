@@ -5,9 +5,9 @@ export type Log = Logger
 /** Fields that nobody logs on purpose; the second net, should one slip in. */
 const never = ['authorization', 'access_token', 'client_secret', 'client_assertion', 'headers', 'body', 'password']
 
-/** Standard output, written without making anybody wait. */
-export function createLogOutput() {
-  return pino.destination({ fd: 1, sync: false })
+/** Standard output, or standard error, written without making anybody wait. */
+export function createLogOutput(fd: 1 | 2 = 1) {
+  return pino.destination({ fd, sync: false })
 }
 
 const longestWait = 1000

@@ -4,6 +4,7 @@ import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
 import { schema } from './schema.ts'
 import { serveCommand } from './serve.ts'
+import { token } from './token.ts'
 
 /** The configuration file of a command: `--config`, or `SCOPEGATE_CONFIG`, or the default. */
 const configOption = () =>
@@ -28,6 +29,14 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .addOption(configOption())
     .option('--strict', 'take warnings, such as a secret in plain text, as errors')
     .action(check)
+  program
+    .command('token')
+    .description('get a token of a client, as the gateway would, and print what it is')
+    .argument('<client>', 'the name of the client in the configuration')
+    .addOption(configOption())
+    .option('-s, --scope <scope>', 'the scope to ask for, instead of the client’s own; several in quotes')
+    .option('--raw', 'print the token itself, and nothing else')
+    .action(token)
   program.command('schema').description('print the JSON Schema of the configuration, for editors').action(schema)
   try {
     await program.parseAsync(argv)

@@ -9,6 +9,8 @@ export interface AccessToken {
   /** When it was asked for: its life is counted from there, for the answer took its time. */
   readonly obtainedAt: number
   readonly life: number
+  /** What was granted, where the server said so. */
+  readonly scope: string | undefined
   /** From here on it goes out no more: the last 5 s or 10 % of its life, whichever is shorter, are for the way. */
   readonly usableUntil: number
 }
@@ -16,13 +18,19 @@ export interface AccessToken {
 /** A token as it came, or as it was kept. */
 export function createAccessToken(
   value: string,
-  { id = randomUUID(), obtainedAt, life }: Pick<AccessToken, 'obtainedAt' | 'life'> & { readonly id?: string },
+  {
+    id = randomUUID(),
+    obtainedAt,
+    life,
+    scope,
+  }: Pick<AccessToken, 'obtainedAt' | 'life'> & Partial<Pick<AccessToken, 'id' | 'scope'>>,
 ): AccessToken {
   return {
     id,
     value: new Secret(() => value),
     obtainedAt,
     life,
+    scope,
     usableUntil: obtainedAt + life - Math.min(5000, life / 10),
   }
 }

@@ -71,7 +71,11 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     await pauseFor(key)
     const obtainedAt = clock.now()
     const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
-    const token = createAccessToken(issued.accessToken, { obtainedAt, life: lifeOf(issued.expiresIn, defaultLife) })
+    const token = createAccessToken(issued.accessToken, {
+      obtainedAt,
+      life: lifeOf(issued.expiresIn, defaultLife),
+      scope: issued.scope,
+    })
     if (clock.now() < token.usableUntil) await cache.set(keys, token)
     else pauses.set(key, obtainedAt + shortestInterval)
     requireLife(token, issued.expiresIn)

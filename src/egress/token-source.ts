@@ -16,6 +16,8 @@ export interface ObtainedToken {
 
 /** Gets tokens, keeps them, and renews those in use before they expire. */
 export interface TokenSource {
+  /** Resolves, soon, once it is known whether there are other processes' tokens to be had. */
+  ready(): Promise<void>
   /**
    * A token that is good now. However many ask for the same one at once, the authorization server is asked once; whoever
    * goes away meanwhile does not end that for the others.
@@ -143,6 +145,7 @@ export function createTokenSource({
   }
 
   return {
+    ready: () => cache.ready(),
     get,
     replace,
     async close() {

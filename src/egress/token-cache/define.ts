@@ -14,6 +14,8 @@ export type Lease =
  * ever rejects, and none of it takes long.
  */
 export interface TokenCache {
+  /** Resolves, soon, once it is known whether there is anything to share with. */
+  ready(): Promise<void>
   /**
    * The keys of a token request, from its canonical form: HMAC-SHA-256, so that no key tells what it is for. The first is
    * written, all are read: there are several while encryption keys are exchanged.

@@ -18,12 +18,6 @@ import {
 import { adjustToClock } from './stored-token.ts'
 import { createTokenEncryption } from './token-encryption.ts'
 
-/** A token cache on a Redis, with what is to be known of it from outside. */
-export interface RedisTokenCache extends TokenCache {
-  /** Resolves once Redis is there or found missing: processes that start together share from the first request on. */
-  ready(): Promise<void>
-}
-
 const leaseLife = 2000
 const extensionInterval = 500
 /** A signal may get lost: so often one looks whether the lease is still there. */
@@ -36,7 +30,7 @@ const lookInterval = 250
 export function createRedisTokenCache(
   options: RedisOptions,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
-): RedisTokenCache {
+): TokenCache {
   const encryption = createTokenEncryption(options.encryption_keys)
   const keyOf = (tag: string, kind: string): CacheKey => ({ key: `${options.key_prefix}{${tag}}:${kind}`, tag })
   const channel = `${options.key_prefix}released`

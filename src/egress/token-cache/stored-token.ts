@@ -1,17 +1,18 @@
 import { type AccessToken, createAccessToken } from '../access-token.ts'
 
 /** A token as text, to be encrypted. */
-export function serialiseToken({ id, value, obtainedAt, life }: AccessToken): string {
-  return JSON.stringify({ id, value: value.read(), obtainedAt, life })
+export function serialiseToken({ id, value, obtainedAt, life, scope }: AccessToken): string {
+  return JSON.stringify({ id, value: value.read(), obtainedAt, life, scope })
 }
 
 /** The token again, or `undefined` for text that is none. */
 export function parseToken(text: string): AccessToken | undefined {
   try {
-    const { id, value, obtainedAt, life } = JSON.parse(text) as Record<string, unknown>
+    const { id, value, obtainedAt, life, scope } = JSON.parse(text) as Record<string, unknown>
     if (typeof id !== 'string' || typeof value !== 'string' || value === '') return undefined
     if (!Number.isFinite(obtainedAt) || !Number.isFinite(life)) return undefined
-    return createAccessToken(value, { id, obtainedAt: Number(obtainedAt), life: Number(life) })
+    const granted = typeof scope === 'string' ? scope : undefined
+    return createAccessToken(value, { id, obtainedAt: Number(obtainedAt), life: Number(life), scope: granted })
   } catch {
     return undefined
   }
@@ -27,6 +28,5 @@ const leastDifference = 1000
 export function adjustToClock(token: AccessToken, goodFor: number, now: number): AccessToken {
   const difference = token.usableUntil - (now + goodFor)
   if (difference < leastDifference) return token
-  const { id, value, obtainedAt, life } = token
-  return createAccessToken(value.read(), { id, obtainedAt: obtainedAt - difference, life })
+  return createAccessToken(token.value.read(), { ...token, obtainedAt: token.obtainedAt - difference })
 }

@@ -3,13 +3,14 @@ import { afterEach } from 'vitest'
 import { type Clock, systemClock } from '../../../src/base/clock.ts'
 import { createLog } from '../../../src/base/log.ts'
 import { type AccessToken, createAccessToken } from '../../../src/egress/access-token.ts'
+import type { TokenCache } from '../../../src/egress/token-cache/define.ts'
 import type { TokenCacheOptions } from '../../../src/egress/token-cache/index.ts'
 import { tokenCacheOptions } from '../../../src/egress/token-cache/index.ts'
-import { createRedisTokenCache, type RedisTokenCache } from '../../../src/egress/token-cache/redis.ts'
+import { createRedisTokenCache } from '../../../src/egress/token-cache/redis.ts'
 import { createTestLog, type TestLog } from '../../harness/logs.ts'
 import { createSecret, registerSecret } from '../../harness/secrets.ts'
 
-export interface TestCache extends RedisTokenCache {
+export interface TestCache extends TokenCache {
   readonly log: TestLog
 }
 
