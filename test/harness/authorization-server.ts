@@ -72,6 +72,8 @@ export interface AuthorizationServer {
   signToken(claims?: JWTPayload, header?: { readonly typ?: string }): Promise<string>
   /** From now on answers the endpoint's requests this way; without an answer it is the real thing again. */
   answer(endpoint: Endpoint, answer?: Answer): void
+  /** From now on keeps the endpoint's requests waiting; the function that it gives back has all of them answered. */
+  hold(endpoint: Endpoint): () => void
   /** Stops listening and cuts every connection. */
   stop(): Promise<void>
   /** Listens again, on the same port. */
@@ -147,6 +149,14 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     answer(endpoint, answer) {
       if (answer) answers.set(endpoint, answer)
       else answers.delete(endpoint)
+    },
+    hold(endpoint) {
+      const held: (() => void)[] = []
+      answers.set(endpoint, (...exchange) => void held.push(() => provide(...exchange)))
+      return () => {
+        answers.delete(endpoint)
+        for (const answer of held) answer()
+      }
     },
     async stop() {
       await Promise.all([listening.stop(), alias?.stop()])

@@ -35,10 +35,18 @@ export function startProgram(
   })
   let stdout = ''
   let stderr = ''
-  let look = () => {}
+  let rest = ''
+  const entries: LogEntry[] = []
+  const waiting = new Set<() => void>()
   child.stdout.on('data', (piece: Buffer) => {
-    stdout += recordOutput(piece.toString())
-    look()
+    const text = recordOutput(piece.toString())
+    stdout += text
+    const whole = (rest + text).split('\n')
+    rest = whole.pop() ?? ''
+    entries.push(
+      ...whole.flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as LogEntry] : [])),
+    )
+    for (const look of waiting) look()
   })
   child.stderr.on('data', (piece: Buffer) => {
     stderr += recordOutput(piece.toString())
@@ -48,18 +56,20 @@ export function startProgram(
     stdout,
     stderr,
   }))
-  const lines = () =>
-    stdout
-      .split('\n')
-      .flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as LogEntry] : []))
+  const lines = () => [...entries]
   const line = (members: LogEntry) =>
     new Promise<LogEntry>((resolve, reject) => {
-      const before = look
-      look = () => {
-        before()
-        const found = lines().find((entry) => Object.entries(members).every(([name, value]) => entry[name] === value))
-        if (found) resolve(found)
+      let looked = 0
+      const look = () => {
+        const found = entries
+          .slice(looked)
+          .find((entry) => Object.entries(members).every(([name, value]) => entry[name] === value))
+        looked = entries.length
+        if (!found) return
+        waiting.delete(look)
+        resolve(found)
       }
+      waiting.add(look)
       look()
       void ended.then(({ stderr: told }) =>
         reject(new Error(`the program ended before it logged ${JSON.stringify(members)}: ${told}`)),
