@@ -43,27 +43,38 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
 
   const refuse = (socket: Socket, error: GatewayError) => {
     socket.on('error', () => socket.destroy())
+    refusedSockets.add(socket)
     refused(error, socket)
     writeErrorToSocket(socket, error, context)
   }
-  const again = (request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkContinue', (request, response) => {
     awaitingContinue.add(request)
+    // Somebody else's request, in an application around the gateway: it gets its 100 once its body is wanted.
+    request.on('newListener', (event) => {
+      if ((event === 'data' || event === 'readable') && takeAwaitingContinue(request)) response.writeContinue()
+    })
     server.emit('request', request, response)
-  }
-  server.on('checkContinue', again)
+  })
   // An expectation that is none: the reading of the request answers 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('connect', (_request, socket) =>
     refuse(socket as Socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true })),
   )
-  const latest = new WeakMap<Socket, ServerResponse>()
-  server.prependListener('request', (request, response) => latest.set(request.socket, response))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  const unfinished = new WeakMap<object, Set<ServerResponse>>()
+  server.prependListener('request', (request, response) => {
+    const responses = unfinished.get(request.socket) ?? new Set()
+    unfinished.set(request.socket, responses.add(response))
+    response.once('close', () => responses.delete(response))
+    // Pipelined requests wait for one another in memory.
+    if (responses.size > mostPipelined) request.socket.destroy()
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket
     const code = clientErrorCode(error)
-    const response = latest.get(socket as Socket)
-    if (response && isLingering(response)) (socket as Socket).destroySoon()
-    else if (code === undefined || isAnswering(response)) socket.destroy()
-    else refuse(socket as Socket, new GatewayError(code, { reason: error.code ?? error.name, closeConnection: true }))
+    const responses = [...(unfinished.get(socket) ?? [])]
+    if (responses.length === 1 && responses.every(isLingering)) socket.destroySoon()
+    else if (code === undefined || refusedSockets.has(socket) || !canBeAnswered(responses)) socket.destroy()
+    else refuse(socket, new GatewayError(code, { reason: error.code ?? error.name, closeConnection: true }))
   })
   let connections = 0
   server.on('connection', (socket) => {
@@ -74,12 +85,23 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
   })
 }
 
+const mostPipelined = 64
+
+/** Connections that have had their last answer: what still comes on them is nobody's request. */
+const refusedSockets = new WeakSet<object>()
+
+/** True for a request on a connection that was refused: its caller was told that it will not be served. */
+export function isRefused(request: IncomingMessage): boolean {
+  return refusedSockets.has(request.socket)
+}
+
 /**
- * True while an answer is under way that an error written to the socket would mix with: one that has begun, or one to an
- * earlier request, whose caller would take the error for its own answer.
+ * An error written to the socket would mix with any answer under way: one that has begun, or one to an earlier request,
+ * whose caller would take the error for its own answer. So it can be answered only where nothing is, or the one request
+ * whose body is at fault.
  */
-function isAnswering(response: ServerResponse | undefined): boolean {
-  return response !== undefined && !response.writableFinished && (response.headersSent || response.req.complete)
+function canBeAnswered(responses: readonly ServerResponse[]): boolean {
+  return responses.length <= 1 && responses.every((response) => !response.headersSent && !response.req.complete)
 }
 
 /** What Node's parser complains of, as an answer; `undefined` where there is nobody to answer. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import { attachTo, serverOptions, takeAwaitingContinue } from './attach.ts'
+import { attachTo, isRefused, serverOptions, takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
@@ -73,12 +73,24 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
     stop() {
       parts.stopping = true
     },
-    close: () => parts.close(),
+    close() {
+      parts.stopping = true
+      return parts.close()
+    },
   }
 }
 
+/** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
+const lastResponses = new WeakMap<object, ServerResponse>()
+
 function createDoor(listener: Listener, parts: Parts): GatewayListener {
   const handle = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
+    if (isRefused(request)) {
+      request.socket.destroy()
+      return
+    }
+    const previous = lastResponses.get(request.socket)
+    lastResponses.set(request.socket, response)
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
     const onItsWay = handleRequest({
       request,
@@ -89,9 +101,10 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
       requestId: randomUUID(),
       startedAt: performance.now(),
       outcome: { code: 'ok' },
+      previous,
       next,
     })
-      // Only the answering and the logging of an error can fail here, and neither may end the process.
+      // Only the answering or the logging of an error can fail here, and neither may end the process.
       .catch(() => request.socket.destroy())
       .finally(() => parts.inFlight.delete(onItsWay))
     parts.inFlight.add(onItsWay)
@@ -120,6 +133,8 @@ interface Exchange {
   readonly requestId: string
   readonly startedAt: number
   readonly outcome: Outcome
+  /** The response before this one on the same connection. */
+  readonly previous: ServerResponse | undefined
   /** Given where another application may own the path. */
   readonly next: ((error?: unknown) => void) | undefined
 }
@@ -127,6 +142,7 @@ interface Exchange {
 /** The way of one request. This is the only place that knows the order. */
 async function handleRequest(exchange: Exchange): Promise<void> {
   try {
+    await ownTurn(exchange)
     const reading = readRequest(exchange)
     const route = matchRoute(exchange, reading)
     const claims = await admit(exchange, route)
@@ -137,6 +153,26 @@ async function handleRequest(exchange: Exchange): Promise<void> {
     answerFailure(exchange, error)
   }
   record(exchange)
+}
+
+/** A request that was sent before the last one was answered (pipelining) waits until it is. */
+async function ownTurn({ response, previous }: Exchange): Promise<void> {
+  if (!previous || previous.writableFinished || previous.destroyed) return
+  await new Promise((resolve) => previous.once('close', resolve))
+  if (response.destroyed) throw new GatewayError('caller_gone')
+}
+
+/** The caller may leave while it waits: then nobody goes on for it, and what it waited for goes on for the others. */
+async function whileOpen<Value>(response: ServerResponse, work: Promise<Value>): Promise<Value> {
+  const { promise: left, reject } = Promise.withResolvers<never>()
+  const leave = () => reject(new GatewayError('caller_gone'))
+  if (response.destroyed) leave()
+  response.once('close', leave)
+  try {
+    return await Promise.race([work, left])
+  } finally {
+    response.off('close', leave)
+  }
 }
 
 type Reading = ReturnType<typeof readRequest>
@@ -170,13 +206,14 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
 }
 
 /** Gives back the claims of the caller's token, on routes that require one. */
-async function admit({ request, target, parts, outcome }: Exchange, route: Route): Promise<object | undefined> {
+async function admit(
+  { request, response, target, parts, outcome }: Exchange,
+  route: Route,
+): Promise<object | undefined> {
   route.callers?.check(outcome.address)
   if (!route.requirement) return undefined
-  const token = await parts.accessTokens.verify(
-    readBearerToken(request.headers.authorization, target),
-    route.requirement,
-  )
+  const bearer = readBearerToken(request.headers.authorization, target)
+  const token = await whileOpen(response, parts.accessTokens.verify(bearer, route.requirement))
   outcome.callerId = token.clientId
   route.requirement.check(token)
   return token.claims
@@ -189,7 +226,7 @@ type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
 async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<Token | undefined> {
   if (!route.token) return undefined
   outcome.client = route.token.client
-  const { token, source } = await parts.tokens.get(route.token.request, whileOpen(response))
+  const { token, source } = await whileOpen(response, parts.tokens.get(route.token.request))
   outcome.tokenSource = source
   return token
 }
@@ -200,19 +237,12 @@ async function replaceToken(
   route: Route,
   refused: Token,
 ): Promise<Token | undefined> {
-  const successor = route.token && (await parts.tokens.replace(route.token.request, refused, whileOpen(response)))
+  if (!route.token) return undefined
+  const successor = await whileOpen(response, parts.tokens.replace(route.token.request, refused))
   if (!successor) return undefined
   outcome.tokenSource = successor.source
   outcome.replaced = true
   return successor.token
-}
-
-/** The caller may go away while it waits. */
-function whileOpen(response: ServerResponse): AbortSignal {
-  const gone = new AbortController()
-  if (response.destroyed) gone.abort()
-  response.once('close', () => gone.abort())
-  return gone.signal
 }
 
 interface Admitted {
@@ -278,6 +308,8 @@ function passOn({ request, response, next }: Exchange): void {
 }
 
 function answerFailure({ request, response, listener, requestId, outcome }: Exchange, thrown: unknown): void {
+  // Nobody is asked to send a body that is not wanted.
+  takeAwaitingContinue(request)
   const error = toGatewayError(thrown)
   outcome.code = error.code
   outcome.error = error

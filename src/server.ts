@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { createAdmin } from './admin/admin.ts'
+import { systemClock } from './base/clock.ts'
 import { createLog, type Log } from './base/log.ts'
 import { formatFault } from './config/config-error.ts'
 import type { Address } from './config/listener.ts'
@@ -37,7 +38,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     const door = gateway.listener(name)
     const server = createServer(door.serverOptions, door.handler)
     door.attach(server)
-    return { name, address, server }
+    return { name, address, server, ending: watchRequests(server) }
   })
   const all = [
     ...servers,
@@ -61,7 +62,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     state = 'stopping'
     log.info({ grace_ms: config.shutdown_grace }, 'stopping')
     gateway.stop()
-    const cut = await Promise.all(servers.map(({ server }) => closeWithin(server, config.shutdown_grace)))
+    const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace)))
     await gateway.close()
     admin?.close()
     admin?.closeAllConnections()
@@ -89,19 +90,42 @@ async function listen(server: Server, name: string, { host, port }: Address): Pr
   return server.address() as AddressInfo
 }
 
-/** Closes the server when its last request is answered, or its connections when the grace is over. */
-async function closeWithin(server: Server, grace: number): Promise<number> {
-  const closed = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  let cut = 0
-  const timer = setTimeout(() => {
-    server.getConnections((_error, count) => {
-      cut = count
-      server.closeAllConnections()
-    })
-  }, grace)
-  await closed
-  clearTimeout(timer)
-  return cut
+/** Counts what is on its way, and closes what is not. */
+interface Ending {
+  /** Closes the server when its last request is answered, or cuts off what is left when the grace is over. */
+  closeWithin(grace: number): Promise<number>
+}
+
+const lookInterval = 50
+
+function watchRequests(server: Server): Ending {
+  const untouched = new Set<Socket>()
+  let onTheirWay = 0
+  server.on('connection', (socket) => {
+    untouched.add(socket)
+    socket.once('close', () => untouched.delete(socket))
+  })
+  server.on('request', (request, response) => {
+    untouched.delete(request.socket)
+    onTheirWay++
+    response.once('close', () => onTheirWay--)
+  })
+  return {
+    async closeWithin(grace) {
+      const closed = once(server, 'close')
+      server.close()
+      // Connections that never had a request are no idle ones to Node; nor are those whose last request ends only now.
+      for (const socket of untouched) socket.destroy()
+      const looking = setInterval(() => server.closeIdleConnections(), lookInterval)
+      let cut = 0
+      const cancel = systemClock.setTimeout(() => {
+        cut = onTheirWay
+        server.closeAllConnections()
+      }, grace)
+      await closed
+      cancel()
+      clearInterval(looking)
+      return cut
+    },
+  }
 }

@@ -63,11 +63,11 @@ export function createKeySet(
   let cancelTimer = () => {}
   let stopped = false
 
-  const age = () => clock.now() - fetchedAt
+  const age = () => clock.elapsed() - fetchedAt
   const usable = () => (keys && age() < options.keep ? keys : undefined)
   const pause = () =>
     keys || failures === 0 ? options.cooldown : Math.min(options.cooldown, firstRetry * 2 ** (failures - 1))
-  const pauseLeft = () => attemptedAt + pause() - clock.now()
+  const pauseLeft = () => attemptedAt + pause() - clock.elapsed()
 
   /** One fetch at a time. Never rejects: whoever waits looks at what there is then. */
   function fetchOnce(): Promise<void> {
@@ -82,7 +82,7 @@ export function createKeySet(
     cancelTimer()
     try {
       keys = await fetchKeys(server)
-      fetchedAt = clock.now()
+      fetchedAt = clock.elapsed()
       if (failures > 0) log?.info({ authorization_server: server.name }, 'keys available again')
       failures = 0
     } catch (error) {
@@ -93,7 +93,7 @@ export function createKeySet(
           'keys cannot be fetched',
         )
     } finally {
-      attemptedAt = clock.now()
+      attemptedAt = clock.elapsed()
     }
   }
 

@@ -36,12 +36,12 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
   function discoverOnce(): Promise<Metadata> {
     running ??= discover(options, http)
       .then((metadata) => {
-        known = { metadata, at: clock.now() }
+        known = { metadata, at: clock.elapsed() }
         failed = undefined
         return metadata
       })
       .catch((error: unknown) => {
-        failed = { error, at: clock.now() }
+        failed = { error, at: clock.elapsed() }
         throw error
       })
       .finally(() => {
@@ -52,10 +52,10 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
 
   return {
     get() {
-      if (failed && clock.now() - failed.at < failureKeptFor)
+      if (failed && clock.elapsed() - failed.at < failureKeptFor)
         return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
       if (!known) return discoverOnce()
-      if (clock.now() - known.at > keptFor) discoverOnce().catch(() => {})
+      if (clock.elapsed() - known.at > keptFor) discoverOnce().catch(() => {})
       return Promise.resolve(known.metadata)
     },
   }

@@ -1,7 +1,9 @@
 /** The time, as an argument, so that tests can turn it. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch: for what others date. It can be set, forward and back. */
   now(): number
+  /** Milliseconds since some moment: for how long something took or lasts. It only ever goes forward. */
+  elapsed(): number
   /** Calls back once after `delay` milliseconds; never keeps the process alive. Returns its cancellation. */
   setTimeout(callback: () => void, delay: number): () => void
 }
@@ -11,6 +13,7 @@ const longestTimer = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   setTimeout(callback, delay) {
     const timer = setTimeout(callback, Math.min(Math.max(delay, 0), longestTimer))
     timer.unref()

@@ -5,9 +5,23 @@ export type Log = Logger
 /** Fields that nobody logs on purpose; the second net, should one slip in. */
 const never = ['authorization', 'access_token', 'client_secret', 'client_assertion', 'headers', 'body', 'password']
 
+/** What may wait in memory for a slow reader of the log. Past it lines are dropped, and counted. */
+const mostWaiting = 8 * 1024 * 1024
+
 /** Standard output, or standard error, written without making anybody wait. */
 export function createLogOutput(fd: 1 | 2 = 1) {
-  return pino.destination({ fd, sync: false })
+  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
+  let dropped = 0
+  output.on('drop', () => {
+    dropped += 1
+  })
+  output.on('drain', () => {
+    if (dropped > 0)
+      output.write(`{"level":"warn","lines":${dropped},"msg":"log lines dropped"}
+`)
+    dropped = 0
+  })
+  return output
 }
 
 const longestWait = 1000

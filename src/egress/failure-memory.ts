@@ -26,24 +26,24 @@ export function createFailureMemory(clock: Clock, longestPause: number): Failure
   return {
     check(key) {
       const failure = failures.get(key)
-      const left = failure ? failure.until - clock.now() : 0
+      const left = failure ? failure.until - clock.elapsed() : 0
       if (failure && left > 0) throw again(failure.error, left)
     },
     isOnTrial(key) {
       const failure = failures.get(key)
-      return failure !== undefined && failure.until <= clock.now()
+      return failure !== undefined && failure.until <= clock.elapsed()
     },
     failed(key, error) {
       const known = failures.get(key)
       // What was under way when the first one failed fails too, and tells nothing new.
-      if (known && known.until > clock.now()) return
+      if (known && known.until > clock.elapsed()) return
       const count = (known?.count ?? 0) + 1
       const pause = Math.max(
         Math.min(firstPause * 2 ** (count - 1), longestPause),
         (error.options.retryAfterSeconds ?? 0) * 1000,
       )
       failures.delete(key)
-      failures.set(key, { error, until: clock.now() + pause, count })
+      failures.set(key, { error, until: clock.elapsed() + pause, count })
       const [oldest] = failures.keys()
       if (failures.size > mostFailures && oldest !== undefined) failures.delete(oldest)
     },

@@ -5,8 +5,9 @@ import type { AccessToken } from './access-token.ts'
 /** A token that this process holds. */
 export interface HeldToken {
   readonly token: AccessToken
-  /** When it is to be renewed, if it is in use by then. */
+  /** When it is to be renewed, if it is in use by then, and when it is good no more, by the time that only goes forward. */
   readonly renewAt: number
+  readonly goodUntil: number
   /** True once it went out. */
   used: boolean
   /** True while its renewal is planned or under way. */
@@ -18,6 +19,7 @@ const mostTokens = 10_000
 
 /** The tokens in this process, in front of whatever is shared; bounded in number, the longest unused goes first. */
 export interface HeldTokens {
+  /** The token, if it is still good: by its date, and by how long it has been held, whichever is less. */
   get(key: string): HeldToken | undefined
   /** Keeps the token, and calls back when it is time to renew it. */
   hold(key: string, token: AccessToken, renewAt: number, onRenewal: () => void): void
@@ -37,11 +39,23 @@ export function createHeldTokens(clock: Clock): HeldTokens {
     }, delay)
   }
   return {
-    get: (key) => tokens.get(key),
+    get(key) {
+      const held = tokens.get(key)
+      // A clock that was set back does not make an expired token good again.
+      return held && clock.now() < held.token.usableUntil && clock.elapsed() < held.goodUntil ? held : undefined
+    },
     hold(key, token, renewAt, onRenewal) {
-      const held: HeldToken = { token, renewAt, used: false, renewing: false, cancelTimer: () => {} }
+      const [now, elapsed] = [clock.now(), clock.elapsed()]
+      const held: HeldToken = {
+        token,
+        renewAt: elapsed + renewAt - now,
+        goodUntil: elapsed + token.usableUntil - now,
+        used: false,
+        renewing: false,
+        cancelTimer: () => {},
+      }
       tokens.set(key, held)
-      later(held, renewAt - clock.now(), onRenewal)
+      later(held, renewAt - now, onRenewal)
     },
     later,
     clear: () => tokens.clear(),

@@ -38,11 +38,11 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
 
   async function fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken> {
     const keys = request.keys()
-    const patience = clock.now() + longestPatience
+    const patience = clock.elapsed() + longestPatience
     for (;;) {
       const shared = await findShared(keys, predecessor)
       if (shared) return shared
-      const lease = clock.now() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
+      const lease = clock.elapsed() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
       if (lease.state === 'unavailable') return ask(request, keys)
       if (lease.state === 'held') {
         try {
@@ -70,6 +70,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     const [key = ''] = keys
     await pauseFor(key)
     const obtainedAt = clock.now()
+    const sentAt = clock.elapsed()
     const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
     const token = createAccessToken(issued.accessToken, {
       obtainedAt,
@@ -77,7 +78,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
       scope: issued.scope,
     })
     if (clock.now() < token.usableUntil) await cache.set(keys, token)
-    else pauses.set(key, obtainedAt + shortestInterval)
+    else pauses.set(key, sentAt + shortestInterval)
     requireLife(token, issued.expiresIn)
     return { token, source: 'fetched' }
   }
@@ -92,7 +93,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   }
 
   function pauseFor(key: string): Promise<void> | undefined {
-    const left = (pauses.get(key) ?? 0) - clock.now()
+    const left = (pauses.get(key) ?? 0) - clock.elapsed()
     pauses.delete(key)
     return left > 0 ? new Promise((resolve) => void clock.setTimeout(resolve, left)) : undefined
   }

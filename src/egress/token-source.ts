@@ -62,9 +62,9 @@ export function createTokenSource({
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
     const [key = ''] = request.keys()
     const held = tokens.get(key)
-    if (held && clock.now() < held.token.usableUntil) {
+    if (held) {
       held.used = true
-      if (clock.now() >= held.renewAt && !held.renewing) void renew(request, key, held)
+      if (clock.elapsed() >= held.renewAt && !held.renewing) void renew(request, key, held)
       return { token: held.token, source: 'memory' }
     }
     const obtained = await untilAborted(obtain(request, key), signal)
@@ -122,8 +122,7 @@ export function createTokenSource({
         error instanceof GatewayError ? { code: error.code, reason: error.options.reason } : { code: 'internal_error' }
       log.warn({ client: request.client, ...told }, 'renewal failed')
       // Too near its end, the old token is not renewed any more: the next request after it waits for a new one.
-      if (!closed && clock.now() + renewalInterval < held.token.usableUntil)
-        renewLater(request, key, held, renewalInterval)
+      if (!closed && clock.elapsed() + renewalInterval < held.goodUntil) renewLater(request, key, held, renewalInterval)
     }
   }
 
@@ -134,10 +133,10 @@ export function createTokenSource({
   ): Promise<ObtainedToken | undefined> {
     const [key = ''] = request.keys()
     const held = tokens.get(key)
-    if (held && held.token.id !== refused.id && clock.now() < held.token.usableUntil)
-      return { token: held.token, source: 'memory' }
-    const now = clock.now()
-    const mayForce = now - refused.obtainedAt >= refusableAge && now - (forcedAt.get(key) ?? 0) >= refusableAge
+    if (held && held.token.id !== refused.id) return { token: held.token, source: 'memory' }
+    const now = clock.elapsed()
+    const sinceForced = now - (forcedAt.get(key) ?? Number.NEGATIVE_INFINITY)
+    const mayForce = clock.now() - refused.obtainedAt >= refusableAge && sinceForced >= refusableAge
     if (!mayForce && !flights.has(key)) return undefined
     if (mayForce) forcedAt.set(key, now)
     const obtained = await untilAborted(obtain(request, key, refused), signal)

@@ -118,7 +118,7 @@ function copyPassing(policy: HeaderPolicy, exchange: HeaderExchange, headers: Re
     const folded = foldHeaderName(name)
     // `Connection: Authorization` must not take away what the request was admitted by.
     if (listed.has(lower) && lower !== 'authorization') continue
-    if (policy.isStripped(folded) || (isForwarded(folded) && !believed)) continue
+    if (policy.isStripped(folded) || (isForwarded(folded) && !(believed && folded === lower))) continue
     const before = headers[lower]
     headers[lower] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
   }

@@ -68,7 +68,7 @@ describe('keys are there before they are needed', () => {
   })
 
   test('they are renewed at the next token, should the timer have slept with the machine', async () => {
-    const sleepy = { now: clock.now, setTimeout: () => () => {} }
+    const sleepy = { now: clock.now, elapsed: clock.elapsed, setTimeout: () => () => {} }
     keys = createKeySet(server.server, keySetOptions.parse({}), { clock: sleepy })
     await find(wantsOne)
     await clock.advance(600_000)

@@ -19,6 +19,7 @@ export function createTestClock(start: number = Date.UTC(2026, 0, 1)): TestClock
 
   return {
     now: () => now,
+    elapsed: () => now,
     setTimeout(callback, delay) {
       const timer: Timer = { due: now + Math.max(delay, 0), callback }
       timers = [...timers, timer]

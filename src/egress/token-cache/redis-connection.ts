@@ -75,7 +75,7 @@ export function createRedisConnection({
       await within(connectPatience, open(fresh), clock)
       if (closed) return fresh.close()
       client = fresh
-      connectedAt = workedAt = clock.now()
+      connectedAt = workedAt = clock.elapsed()
       found({})
     } catch (error) {
       fresh?.close()
@@ -124,7 +124,7 @@ export function createRedisConnection({
 
   /** A connection has ended: that alone is no fault, Redis may only have been tired of it. */
   function replace(): void {
-    const young = clock.now() - connectedAt < shortLife
+    const young = clock.elapsed() - connectedAt < shortLife
     drop()
     if (closed || attempt) return
     if (!young) attempt = connect()
@@ -158,10 +158,10 @@ export function createRedisConnection({
       const fault = await prove(on, tag).then(() => undefined, reasonOf)
       if (on !== client) return
       if (fault === undefined) {
-        workedAt = clock.now()
+        workedAt = clock.elapsed()
         lostParts.delete(part)
         found({ node: part })
-      } else if (clock.now() - workedAt > deadAfter) {
+      } else if (clock.elapsed() - workedAt > deadAfter) {
         drop()
         lost({}, fault)
         void connect()
@@ -178,7 +178,7 @@ export function createRedisConnection({
       if (!on || lostParts.has(on.partOf(tag))) return undefined
       try {
         const answer = await within(patience, on.evaluate(script, key, ...args), clock)
-        workedAt = clock.now()
+        workedAt = clock.elapsed()
         return { answer }
       } catch (error) {
         // Somebody else's value under one name is no trouble with Redis, and is overwritten.

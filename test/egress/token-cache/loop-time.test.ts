@@ -37,6 +37,7 @@ test('what came while the last moment went by unnoticed is taken', async () => {
   let ticks = 0
   const clock = {
     now: Date.now,
+    elapsed: Date.now,
     setTimeout(work: () => void) {
       ticks += 1
       const timer = setTimeout(work, 5)

@@ -120,6 +120,7 @@ describe('tokens in Redis', () => {
     const { block, other, names } = await twoProcesses()
     const ahead = {
       now: () => Date.now() + 120_000,
+      elapsed: () => performance.now(),
       setTimeout: (work: () => void, delay: number) => timer(work, delay),
     }
     const one = await open(block, ahead)
