@@ -130,6 +130,20 @@ describe('which requests share a token', () => {
     )
   })
 
+  it('and no others: two values are never one that looks like both of them joined', () => {
+    const pair = fc.uniqueArray(fc.constantFrom('urn:a', 'urn:b', 'urn:c'), { minLength: 2, maxLength: 2 })
+    const names = fc.constantFrom('scopes', 'audience', 'resource')
+    fc.assert(
+      fc.property(wish, names, pair, fc.constantFrom(',', ';', '', '","'), (wished, name, values, separator) => {
+        fc.pre(name !== 'scopes' || !separator.includes('"'))
+        const sorted = asSet(values)
+        const joined = { ...wished, [name]: [sorted.join(separator)] }
+        expect(keyOf(joined, 'client')).not.toBe(keyOf({ ...wished, [name]: sorted }, 'client'))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   it('the key tells nothing of what it is for, and is another one in every process', () => {
     const wished: Wish = {
       server: 0,
