@@ -178,6 +178,28 @@ describe('SIGTERM', () => {
     expect((await program.ended).exitCode).toBe(0)
   })
 
+  it('does not wait for a caller that keeps its connection, nor for one that never said a word', async () => {
+    const { arrived, release } = holdAnswers()
+    const program = serve(yaml())
+    const port = await program.port('main')
+    const silent = connect(port, '127.0.0.1')
+    const kept = connect(port, '127.0.0.1')
+    kept.write(get('/slow'))
+    await arrived
+    program.child.kill('SIGTERM')
+    await program.line({ msg: 'stopping' })
+    release()
+    await once(kept, 'data')
+    expect((await program.ended).exitCode).toBe(0)
+    expect(program.lines().at(-1)).toMatchObject({ msg: 'stopped', cut_off: 0 })
+    const [stopping, stopped] = ['stopping', 'stopped'].map((msg) =>
+      Date.parse(String(program.lines().find((line) => line.msg === msg)?.time)),
+    )
+    expect(Number(stopped) - Number(stopping)).toBeLessThan(15_000)
+    silent.destroy()
+    kept.destroy()
+  })
+
   it('a second one ends the process at once', async () => {
     const { arrived, release } = holdAnswers()
     const program = serve(yaml())

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { Substituted } from '../../src/base/substituted.ts'
 import { failureOf, printed } from '../authorization-server/asking.ts'
+import { createTestClock } from '../harness/clock.ts'
 import { createSecret } from '../harness/secrets.ts'
 import { type Bench, type BenchWish, startBench } from './bench.ts'
 
@@ -386,4 +387,15 @@ it('a token prints as [redacted], however it is printed', async () => {
   const { token } = await bench.source.get(bench.request())
   expect(printed(new Error('a token', { cause: token }))).not.toContain('token-number')
   expect(JSON.stringify(token)).toContain('[redacted]')
+})
+
+it('a token that has expired stays so when the clock is set back', async () => {
+  const time = createTestClock()
+  let setBack = 0
+  await rebuild({ clock: { now: () => time.now() - setBack, elapsed: time.elapsed, setTimeout: time.setTimeout } })
+  const request = bench.request()
+  expect(await bench.get(request)).toEqual([1, 'fetched'])
+  setBack = hour
+  await time.advance(299 * second)
+  expect(await bench.get(request)).toEqual([2, 'fetched'])
 })
