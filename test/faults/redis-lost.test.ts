@@ -9,7 +9,7 @@ import { registerSecret } from '../harness/secrets.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { createKeeper } from '../proxy/keep.ts'
 import { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
-import { type LoadResult, startLoad } from './load.ts'
+import { get, type LoadResult, startLoad } from './load.ts'
 import { tokenFault } from './spent-tokens.ts'
 
 const { keep } = createKeeper()
@@ -44,6 +44,10 @@ ${routes.join('\n')}
 `
   const env = { SECRET: sso.client.client_secret, CACHE_KEY: registerSecret(randomBytes(32).toString('base64url')) }
   const members = await Promise.all([1, 2].map(() => keep(startGatewayProcess(yaml, env))))
+  for (const { port } of members) {
+    const first = await Promise.all(paths.map((path) => get({ port, path })))
+    expect(first.map(({ status }) => status)).toEqual(paths.map(() => 200))
+  }
   const load = startLoad({ ports: members.map(({ port }) => port), paths, perSecond: 200 })
   await pause(1500)
   return {
