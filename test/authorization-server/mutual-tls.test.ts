@@ -54,7 +54,7 @@ describe('a client with a certificate', () => {
     const authorizationServer = await start({ alias: true })
     const server = connectTo(authorizationServer, { token_endpoint: authorizationServer.tokenEndpoint })
     await expect(ask(server, 'by-certificate', credentialOf(byCertificate))).rejects.toMatchObject({
-      oauthError: 'invalid_client',
+      ofClient: true,
     })
     expect(hosts(authorizationServer)).toEqual([authorizationServer.tokenEndpoint])
     await server.close()

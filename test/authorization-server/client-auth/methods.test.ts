@@ -63,7 +63,7 @@ describe('a credential that is wrong in one way', () => {
   it.each(refused)('$method is refused: $variant', async (row) => {
     await expect(ask(server, row.clientId, await credentialFor(row))).rejects.toMatchObject({
       code: 'authorization_server_refused',
-      oauthError: 'invalid_client',
+      ofClient: true,
     })
   })
 })
