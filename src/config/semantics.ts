@@ -34,7 +34,7 @@ function tokenCacheFindings(value: unknown): Finding[] {
   const { data } = tokenCacheOptions.safeParse(value)
   if (!data?.redis || !isPlainRedis(data.redis)) return []
   const message =
-    'is reached without TLS; the tokens in it are encrypted, its password on the way is not: use rediss://, or tls'
+    'is reached without TLS; the tokens in it are encrypted, its password on the way is not: use rediss:// or tls, or write allow_plain: true beside its url'
   return [{ path: ['token_cache', 'redis'], message, warning: true }]
 }
 

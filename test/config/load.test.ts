@@ -158,3 +158,14 @@ it('a client that no route uses is warned of', () => {
   const config = parseConfig(server + client('"${env:S}"') + open, { file: 'x.yaml', env: { S: 'secret' } })
   expect(config.warnings).toMatchObject([{ path: 'clients.c', message: 'is used by no route' }])
 })
+
+it('a Redis without TLS is warned of, unless it is said to be meant', () => {
+  const text = (more = '') => `
+routes: [{ path: /a, public: true, upstream: "http://a:1" }]
+token_cache: { redis: { url: "redis://cache:6379", encryption_keys: ["\${env:KEY}"]${more} } }
+`
+  const env = { KEY: Buffer.alloc(32, 7).toString('base64url') }
+  const warnings = (more?: string) => parseConfig(text(more), { file: 'x.yaml', env }).warnings
+  expect(warnings()).toMatchObject([{ path: 'token_cache.redis' }])
+  expect(warnings(', allow_plain: true')).toEqual([])
+})

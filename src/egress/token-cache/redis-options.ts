@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Networks } from '../../base/network.ts'
-import { certificates, integer, listOf, parsedText, ruleOverMap, secret, text } from '../../base/scalars.ts'
+import { certificates, flag, integer, listOf, parsedText, ruleOverMap, secret, text } from '../../base/scalars.ts'
 import { Secret } from '../../base/secret.ts'
 import { readEncryptionKey } from './token-encryption.ts'
 
@@ -89,6 +89,9 @@ export const redisOptions = z
     )
       .prefault('scopegate:')
       .describe('what the names of its keys begin with'),
+    allow_plain: flag()
+      .prefault(false)
+      .describe('true: it may be reached without TLS beyond loopback; the tokens are encrypted all the same'),
   })
   .refine((redis) => places.filter((place) => redis[place] !== undefined).length === 1, {
     ...ruleOverMap,
@@ -127,7 +130,7 @@ const loopback = new Networks(['loopback'])
 /** True if Redis is reached without TLS, and not on this machine alone. */
 export function isPlainRedis(redis: RedisOptions): boolean {
   const url = redis.url && parseRedisUrl(redis.url.read())
-  if (url?.encrypted || redis.tls) return false
+  if (redis.allow_plain || url?.encrypted || redis.tls) return false
   const hosts = url ? [url.host] : [...(redis.sentinels ?? []), ...(redis.cluster ?? [])].map(({ host }) => host)
   return hosts.some((host) => host !== 'localhost' && !loopback.includes(host))
 }
