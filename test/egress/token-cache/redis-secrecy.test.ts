@@ -1,44 +1,26 @@
-import { createConnection } from 'node:net'
 import { expect, test } from 'vitest'
 import { startRedis } from '../../harness/redis.ts'
+import { monitorRedis, readRedis } from '../../harness/redis-monitor.ts'
 import { findLeaks } from '../../harness/secrets.ts'
 import { createCacheKeeper, createKey, createToken } from './caches.ts'
 
 const { keep, open } = createCacheKeeper()
-
-/** Everything that a Redis is told, by whomever, and what it answers is not in it. */
-async function monitor(port: number): Promise<() => string> {
-  const socket = createConnection(port, '127.0.0.1')
-  let told = ''
-  socket.on('data', (piece) => {
-    told += piece.toString('latin1')
-  })
-  socket.write('MONITOR\r\n')
-  await expect.poll(() => told).toContain('+OK')
-  return () => {
-    socket.destroy()
-    return told
-  }
-}
 
 test('whoever reads Redis, whole and on the way, finds no token, no client, no scope and no key', async () => {
   const redis = await keep(startRedis())
   const key = createKey()
   const cache = await open({ url: redis.url, encryption_keys: [key] })
   const names = cache.keysOf(JSON.stringify({ client: 'archival-service', scopes: ['customer.read'] }))
-  const told = await monitor(redis.port)
+  const told = await monitorRedis(redis)
   const token = createToken()
   const lease = await cache.acquire(names)
   await cache.set(names, token)
   await cache.get(names)
   if (lease.state === 'held') await lease.release()
   const held = await cache.acquire(names)
-  const keys = (await redis.cli('--scan')).split('\n')
-  expect(keys.filter((name) => name.endsWith(':token'))).toHaveLength(1)
-  const dumps = await Promise.all(
-    keys.map(async (name) => `${await redis.cli('get', name)} ${await redis.cli('dump', name)}`),
-  )
-  const everything = [told(), ...keys, ...dumps].join('\n')
+  const kept = await readRedis(redis)
+  expect(kept.names.filter((name) => name.endsWith(':token'))).toHaveLength(1)
+  const everything = `${told()}\n${kept.text}`
   expect(everything).toContain(`{${names[0]}}`)
   expect(everything).toMatch(/"eval"/i)
   expect(findLeaks(everything, [token.value.read(), key])).toEqual([])
