@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RecordKind, recordsFile, recordsVariable } from './harness/records.ts'
-import { findLeaks } from './harness/secrets.ts'
+import { createLeakFinder } from './harness/secrets.ts'
 
 /** Gives the test run a folder for its records, and looks through them at its end. */
 export function setup(): () => void {
@@ -18,14 +18,12 @@ export function setup(): () => void {
 /** Every line of a run's logs and recorded output that holds a secret, a token, or an error that nobody foresaw. */
 export function findFaults(folder: string): string[] {
   const secrets = lines(folder, 'secrets').map((line) => String(JSON.parse(line)))
-  const inLogs = lines(folder, 'logs').flatMap((line) => explain('logged', line, findLineFaults(line, secrets)))
-  const inOutput = lines(folder, 'output').flatMap((line) => explain('printed', line, findLeaks(line, secrets)))
+  const findLeaks = createLeakFinder(secrets)
+  const findLineFaults = (line: string) =>
+    line.includes('"code":"internal_error"') ? [...findLeaks(line), 'an error that nobody foresaw'] : findLeaks(line)
+  const inLogs = lines(folder, 'logs').flatMap((line) => explain('logged', line, findLineFaults(line)))
+  const inOutput = lines(folder, 'output').flatMap((line) => explain('printed', line, findLeaks(line)))
   return [...inLogs, ...inOutput]
-}
-
-function findLineFaults(line: string, secrets: readonly string[]): string[] {
-  const leaks = findLeaks(line, secrets)
-  return line.includes('"code":"internal_error"') ? [...leaks, 'an error that nobody foresaw'] : leaks
 }
 
 function explain(verb: string, line: string, findings: readonly string[]): string[] {
