@@ -9,7 +9,6 @@ export interface HttpInit {
   readonly method?: string
   readonly headers?: Record<string, string>
   readonly body?: string
-  readonly signal?: AbortSignal | undefined
 }
 
 /** Talks to one authorization server, within bounds of time and size. */
@@ -52,15 +51,14 @@ export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions
   })
   return {
     async fetch(url, init = {}) {
-      const limit = AbortSignal.timeout(timeout)
-      const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit
+      const signal = AbortSignal.timeout(timeout)
       try {
         const headers = { ...init.headers, 'user-agent': userAgent }
         const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
         return rebuild(response, await readBody(response.body))
       } catch (error) {
         if (error instanceof GatewayError) throw error
-        throw unavailable(url, limit.aborted ? 'TIMEOUT' : faultCode(error))
+        throw unavailable(url, signal.aborted ? 'TIMEOUT' : faultCode(error))
       }
     },
     retire: () => void dispatcher.close().catch(() => {}),

@@ -34,7 +34,9 @@ export const listenerOptions = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      header_size: size().prefault('16KiB').describe('all headers of a request together'),
+      header_size: size()
+        .prefault('16KiB')
+        .describe('all headers of a request together, and whatever its target leaves of target_length'),
       headers: integer(1, 2000).prefault(100).describe('number of header lines of a request'),
       target_length: size().prefault('8KiB').describe('path and query of a request'),
       body_size: size().optional().describe('the body of a request; default no limit'),

@@ -8,7 +8,7 @@ import { connectionOptions, foldHeaderName, headerPairs, headerValues, listMembe
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  */
 export function requireSingleHeaders(rawHeaders: readonly string[]): void {
-  for (const name of ['host', 'authorization', 'content-length']) {
+  for (const name of ['host', 'authorization']) {
     if (headerValues(rawHeaders, name).length > 1)
       throw new GatewayError('duplicate_header', { reason: `two ${name} headers`, closeConnection: true })
   }

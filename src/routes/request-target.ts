@@ -7,10 +7,6 @@ import { lenientReadings, type Reading } from './readings.ts'
 export interface RequestTarget {
   /** As it came; this is what is forwarded. */
   readonly raw: string
-  /** What stands before the first `?`, raw. */
-  readonly path: string
-  /** Empty, or what begins with the first `?`, raw. */
-  readonly query: string
   /** The path's segments, decoded once: `/a/b%2Fc/` is `a`, `b/c` and an empty one. */
   readonly segments: readonly string[]
   /** What makes servers disagree about this path; 0 for nearly every request. */
@@ -55,14 +51,13 @@ export function readRequestTarget(raw: string, limits: { readonly targetLength: 
   if (raw.charCodeAt(0) !== 0x2f) throw invalid('not in origin-form')
   const { end, suspicious, hasUpperCase } = scan(raw)
   const path = end === raw.length ? raw : raw.slice(0, end)
-  const query = end === raw.length ? '' : readQuery(raw.slice(end))
+  requireSoundQuery(raw.slice(end))
   const rawSegments = path.slice(1).split('/')
-  if (!suspicious)
-    return { raw, path, query, segments: rawSegments, doubts: hasUpperCase ? caseDoubt : 0, readings: [] }
+  if (!suspicious) return { raw, segments: rawSegments, doubts: hasUpperCase ? caseDoubt : 0, readings: [] }
   const segments = rawSegments.map(decoded)
   const readings = lenientReadings(segments)
   const found = readings.reduce((set, reading) => set | reading.doubts, 0)
-  return { raw, path, query, segments, doubts: found | (hasCase(segments) ? caseDoubt : 0), readings }
+  return { raw, segments, doubts: found | (hasCase(segments) ? caseDoubt : 0), readings }
 }
 
 /** One look at each character of the path. Suspicious is whatever needs decoding, or a second reading. */
@@ -83,9 +78,8 @@ function scan(raw: string): { end: number; suspicious: boolean; hasUpperCase: bo
 }
 
 /** Never matched; only what could end the request line early, or would be cut off as a fragment, is refused. */
-function readQuery(query: string): string {
+function requireSoundQuery(query: string): void {
   if (/[^!-\u00ff]|[#\u007f]/.test(query)) throw invalid('a fragment, a space or a control character in the query')
-  return query
 }
 
 function decoded(rawSegment: string): string {

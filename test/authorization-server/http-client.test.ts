@@ -3,7 +3,7 @@ import { createServer } from 'node:https'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createHttpClient, type HttpClient } from '../../src/authorization-server/http-client.ts'
-import { answerNever, answerWith } from '../harness/authorization-server.ts'
+import { answerWith } from '../harness/authorization-server.ts'
 import { listen } from '../harness/listen.ts'
 import { createSecret } from '../harness/secrets.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
@@ -39,14 +39,6 @@ describe('an exchange is bounded', () => {
     })
     const error = await failureOf(client.fetch(server.url))
     expect([error.code, error.options.reason]).toEqual(['authorization_server_unavailable', `${server.url}/: TIMEOUT`])
-  })
-
-  it('by whoever asks no more', async () => {
-    server.answer(answerNever)
-    const leaving = new AbortController()
-    const asking = failureOf(client.fetch(server.url, { signal: leaving.signal }))
-    leaving.abort()
-    expect((await asking).options.reason).toBe(`${server.url}/: AbortError`)
   })
 })
 
