@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { Clock } from '../../src/base/clock.ts'
 import { createLog } from '../../src/base/log.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import { createGateway, type Gateway } from '../../src/gateway.ts'
+import { createGateway, type Gateway, type GatewayListener } from '../../src/gateway.ts'
 import { type Listening, listen } from './listen.ts'
 import { createTestLog, type LogEntry, type TestLog } from './logs.ts'
 
@@ -12,6 +12,8 @@ export interface RunningGateway extends Listening {
   readonly log: TestLog
   /** The line of the last request. */
   lastLine(): LogEntry
+  /** Opens one more of the configuration's listeners, on a free port, which it gives back. */
+  open(listener: string): Promise<number>
 }
 
 export interface GatewayWish {
@@ -29,10 +31,15 @@ export async function startGateway(
   const log = createTestLog()
   const config = parseConfig(yaml, { file: 'test.yaml', env })
   const gateway = createGateway(config, { log: createLog(log), ...(clock && { clock }) })
-  const door = listener === undefined ? gateway : gateway.listener(listener)
-  const server = createServer(door.serverOptions, door.handler)
-  door.attach(server)
-  const listening = await listen(server)
+  const listenings: Listening[] = []
+  const open = async (door: GatewayListener) => {
+    const server = createServer(door.serverOptions, door.handler)
+    door.attach(server)
+    const listening = await listen(server)
+    listenings.push(listening)
+    return listening
+  }
+  const listening = await open(listener === undefined ? gateway : gateway.listener(listener))
   return {
     ...listening,
     url: `http://127.0.0.1:${listening.port}`,
@@ -43,8 +50,9 @@ export async function startGateway(
       if (!line) throw new Error('no request was logged')
       return line
     },
+    open: async (name) => (await open(gateway.listener(name))).port,
     async stop() {
-      await listening.stop()
+      await Promise.all(listenings.map((one) => one.stop()))
       await gateway.close()
     },
   }

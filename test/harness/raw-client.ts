@@ -23,15 +23,17 @@ export interface SendRawOptions {
   readonly timeout?: number
   /** The answer is one to HEAD: it has no body. */
   readonly head?: boolean
+  /** The caller's address, such as 127.0.0.2; by default 127.0.0.1. */
+  readonly from?: string
 }
 
 /** Sends bytes (latin1 where they are text) to a port of 127.0.0.1 and gives back what came (latin1). */
 export function sendRaw(port: number, bytes: string | Buffer, options: SendRawOptions = {}): Promise<string> {
-  const { timeout = 5000, head = false } = options
+  const { timeout = 5000, head = false, from: localAddress = '127.0.0.1' } = options
   const until = options.until ?? ((received: string) => parseAnswer(received, { head })?.complete === true)
   return new Promise((resolve, reject) => {
     let received = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'))
+    const socket = connect({ port, host: '127.0.0.1', localAddress }, () => socket.write(bytes, 'latin1'))
     const timer = setTimeout(() => finish(new Error(`no end after ${timeout} ms, but: ${received}`)), timeout)
     function finish(fault?: Error): void {
       clearTimeout(timer)
