@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { audiences, clients } from './authorization-server.ts'
+import { audiences } from './authorization-server.ts'
 
 /** One line of the gateway's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -15,7 +16,8 @@ export interface Gateway {
   logged(wanted: (line: LogLine) => boolean, from?: number): Promise<LogLine>
   /** How many lines the log has. */
   logLength(): number
-  stop(): void
+  /** Resolves once it has ended. */
+  stop(): Promise<void>
 }
 
 /** Where its neighbours are. */
@@ -23,10 +25,12 @@ export interface Neighbours {
   readonly authorizationServer: string
   readonly countries: string
   readonly customers: string
+  /** With it, tokens are shared in a Redis, under names that begin with this. */
+  readonly redisKeyPrefix?: string | undefined
 }
 
 /** The configuration that the demo runs with. Port 0 picks a free one. */
-export function gatewayYaml({ authorizationServer, countries, customers }: Neighbours): string {
+export function gatewayYaml({ authorizationServer, countries, customers, redisKeyPrefix }: Neighbours): string {
   return `listeners:
   public: { address: "127.0.0.1:0" }   # callers with a token
   legacy: { address: "127.0.0.1:0" }   # legacy services without one
@@ -43,7 +47,7 @@ clients:
     authorization_server: demo
     client_id: legacy-reports
     client_secret: \${env:LEGACY_REPORTS_SECRET}
-
+${redisKeyPrefix === undefined ? '' : redisYaml(redisKeyPrefix)}
 routes:
   # Ingress: who comes in needs a token with the right scope.
   - path: /customers/**
@@ -73,26 +77,50 @@ routes:
 `
 }
 
+function redisYaml(keyPrefix: string): string {
+  return `
+token_cache:
+  redis:
+    url: \${env:REDIS_URL}
+    encryption_keys: ["\${env:CACHE_KEY}"]
+    key_prefix: "${keyPrefix}"
+`
+}
+
+/** What a configuration reads from the environment. */
+type Environment = Readonly<Record<string, string>>
+
 const projectFolder = fileURLToPath(new URL('..', import.meta.url))
 const program = join('src', 'cli', 'main.ts')
-const environment = { ...process.env, LEGACY_REPORTS_SECRET: clients['legacy-reports'] }
 
 /** Starts `scopegate serve` as a process of its own, and waits until it accepts. */
-export async function startGateway(configFile: string): Promise<Gateway> {
+export async function startGateway(configFile: string, environment: Environment): Promise<Gateway> {
   const child = spawn(process.execPath, [program, 'serve', '--config', configFile], {
     cwd: projectFolder,
-    env: environment,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const log = followLog(child)
-  await log.logged((line) => line.msg === 'ready')
+  try {
+    await log.logged((line) => line.msg === 'ready')
+  } catch (error) {
+    await endOf(child)
+    throw error
+  }
   const ports = new Map(log.lines.filter((line) => line.msg === 'listening').map((line) => [line.listener, line.port]))
   return {
     url: (listener) => `http://127.0.0.1:${ports.get(listener)}`,
     logged: log.logged,
     logLength: () => log.lines.length,
-    stop: () => void child.kill('SIGTERM'),
+    stop: () => endOf(child),
   }
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  await gone
 }
 
 function followLog(child: ChildProcess) {
@@ -126,19 +154,25 @@ function followLog(child: ChildProcess) {
 }
 
 /** The command line that checks a file, as a person would type it in the project's folder. */
-export function checkCommand(configFile: string): string {
-  return `LEGACY_REPORTS_SECRET=${clients['legacy-reports']} node_modules/.bin/node ${program} check --config ${configFile}`
+export function checkCommand(
+  configFile: string,
+  { LEGACY_REPORTS_SECRET: secret, CACHE_KEY: key }: Environment,
+): string {
+  // The real key of a token cache is shown to nobody, and `check` takes any.
+  const cacheKey = key === undefined ? '' : `CACHE_KEY=${'A'.repeat(key.length)} `
+  return `LEGACY_REPORTS_SECRET=${secret} ${cacheKey}node_modules/.bin/node ${program} check --config ${configFile}`
 }
 
 /** Runs `scopegate check` on a text, written to the given file. */
 export function checkYaml(
   configFile: string,
   text: string,
+  environment: Environment,
 ): { readonly exitCode: number | null; readonly printed: string } {
   writeFileSync(configFile, text)
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'check', '--config', configFile], {
     cwd: projectFolder,
-    env: environment,
+    env: { ...process.env, ...environment },
     encoding: 'utf8',
   })
   return { exitCode: status, printed: `${stdout}${stderr}`.trim() }

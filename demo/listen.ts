@@ -10,11 +10,11 @@ export interface Running {
 }
 
 /** Lets a server listen on a free loopback port. */
-export async function listen(server: Server): Promise<Running> {
+export async function listen(server: Server, scheme: 'http' | 'https' = 'http'): Promise<Running> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stop: () => {
       server.close()
       server.closeAllConnections()

@@ -8,7 +8,7 @@ import { walk } from './walk.ts'
 
 const printer = createPrinter(process.stdout)
 try {
-  const stage = await setStage()
+  const stage = await setStage(process.env.REDIS_URL)
   process.once('SIGINT', stage.stop)
   process.once('SIGTERM', stage.stop)
   printer.heading(`scopegate runs with this configuration (${stage.configFile})`)

@@ -1,44 +1,21 @@
 import { showFault } from './fault.ts'
-import type { LogLine } from './gateway.ts'
 import type { Printer } from './print.ts'
-import { curlLine, type DemoAnswer, type DemoRequest, describeAnswer, send } from './request.ts'
+import { showRedis } from './redis.ts'
+import type { DemoAnswer } from './request.ts'
 import type { Stage } from './stage.ts'
+import { allAsTold, type Step, takeStep } from './step.ts'
 import { tokenRequest } from './tokens.ts'
 
-interface Step {
-  readonly heading: string
-  readonly say: string
-  readonly request: DemoRequest
-  /** What must have come back: a sentence for each thing that must hold. */
-  readonly expect: (
-    answer: DemoAnswer,
-    log: LogLine | undefined,
-  ) => readonly (readonly [holds: boolean, sentence: string])[]
-  /** True where the request passes the gateway, which then logs it. */
-  readonly logged?: boolean
-}
-
 /** Walks through both wings, and tells each step. True if all was as told. */
-export async function walk(stage: Stage, printer: Printer): Promise<boolean> {
-  let good = true
-  const check = (holds: boolean, sentence: string) => {
-    printer.check(holds, sentence)
-    good &&= holds
-  }
-  for (const [index, step] of [...egressSteps(stage), ...ingressSteps(stage)].entries()) {
-    printer.heading(`${index + 1}. ${step.heading}`)
-    printer.say(step.say)
-    printer.command(curlLine(step.request))
-    const position = stage.gateway.logLength()
-    const answer = await send(step.request)
-    printer.answer(describeAnswer(answer))
-    const log = step.logged ? await stage.gateway.logged((line) => line.msg === 'request', position) : undefined
-    if (log) printer.answer([`gateway's log: ${describeLog(log)}`])
-    for (const [holds, sentence] of step.expect(answer, log)) check(holds, sentence)
-  }
-  printer.heading('And a fault in the configuration is shown with its line')
-  showFault(stage, printer, check)
-  return good
+export function walk(stage: Stage, printer: Printer): Promise<boolean> {
+  return allAsTold(printer, async (check) => {
+    for (const [index, step] of [...egressSteps(stage), ...ingressSteps(stage)].entries()) {
+      await takeStep({ ...step, heading: `${index + 1}. ${step.heading}` }, printer, check)
+    }
+    await showRedis(stage, printer, check)
+    printer.heading('And a fault in the configuration is shown with its line')
+    showFault(stage, printer, check)
+  })
 }
 
 function egressSteps({ authorizationServer, gateway, countriesUrl, legacyUrl }: Stage): Step[] {
@@ -54,7 +31,7 @@ function egressSteps({ authorizationServer, gateway, countriesUrl, legacyUrl }: 
       heading: 'A legacy call arrives with a token that it never had',
       say: 'The legacy service knows nothing of OAuth: its base URL is the gateway, which gets a token and attaches it.',
       request: { origin: legacyUrl, path: '/report' },
-      logged: true,
+      gateway,
       expect: (answer, log) => [
         [answer.status === 200, 'the API answers 200'],
         [answer.body.includes('"token_of":"legacy-reports"'), 'it saw a token of the client legacy-reports'],
@@ -65,7 +42,7 @@ function egressSteps({ authorizationServer, gateway, countriesUrl, legacyUrl }: 
       heading: 'The second call takes the token from the cache',
       say: 'The same again, this time straight at the gateway, as the legacy service does it.',
       request: { origin: gateway.url('legacy'), path: '/countries' },
-      logged: true,
+      gateway,
       expect: (answer, log) => [
         [answer.status === 200, 'the API answers 200'],
         [log?.token === 'memory' && asked() === 1, 'the authorization server was not asked again'],
@@ -84,7 +61,7 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
       heading: 'Ingress: without a token nobody gets through to the customers service',
       say: 'The service itself checks nothing: the gateway stands in front of it.',
       request: customer,
-      logged: true,
+      gateway,
       expect: (answer) => [
         [answer.status === 401, '401'],
         [/^Bearer realm=/.test(challenge(answer)), 'the challenge says that a bearer token is wanted'],
@@ -100,7 +77,7 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
       heading: 'A forged token is refused',
       say: 'The same claims as in the real one, signed with another key.',
       request: { ...customer, headerFile: headerFiles.forged },
-      logged: true,
+      gateway,
       expect: (answer) => [
         [answer.status === 401, '401'],
         [challenge(answer).includes('error="invalid_token"'), 'the challenge says invalid_token'],
@@ -110,7 +87,7 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
       heading: 'A token with the scope that the route requires gets through',
       say: 'GET wants customer.read, and the reader has it.',
       request: { ...customer, headerFile: headerFiles.reader },
-      logged: true,
+      gateway,
       expect: (answer) => [
         [answer.status === 200, '200'],
         [answer.body.includes('"asked_by":"reader"'), 'the service is told who asks (X-Client-Id)'],
@@ -120,7 +97,7 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
       heading: 'Too little scope is refused, and the answer says what is wanted',
       say: 'PUT wants customer.write, and the reader has only customer.read.',
       request: { ...change, headerFile: headerFiles.reader },
-      logged: true,
+      gateway,
       expect: (answer) => [
         [answer.status === 403, '403'],
         [
@@ -133,24 +110,15 @@ function ingressSteps({ authorizationServer, gateway, headerFiles }: Stage): Ste
       heading: 'Enough scope',
       say: 'The writer has customer.write.',
       request: { ...change, headerFile: headerFiles.writer },
-      logged: true,
+      gateway,
       expect: (answer) => [[answer.status === 200, '200']],
     },
     {
       heading: 'A path trick is refused',
       say: '/docs is open to everybody. This path begins there and ends elsewhere.',
       request: { origin, path: '/docs/../customers/42' },
-      logged: true,
+      gateway,
       expect: (answer) => [[answer.status === 400, '400: the gateway does not guess']],
     },
   ]
-}
-
-const notShown = ['level', 'time', 'msg', 'request_id', 'listener', 'address']
-
-function describeLog(line: LogLine): string {
-  return Object.entries(line)
-    .filter(([name]) => !notShown.includes(name))
-    .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : value}`)
-    .join(' ')
 }

@@ -1,35 +1,15 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { promisify } from 'node:util'
+import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { recordOutput } from '../harness/logs.ts'
-
-const root = new URL('../..', import.meta.url)
-const environment = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined }
+import { commandsIn, type DemoProcess, runShell, startDemo, statusTold } from './demo-process.ts'
 
 /** Node is all that the tests need; only what is about curl needs curl. */
 const hasCurl = spawnSync('curl', ['--version']).status === 0
 
-function startDemo(...options: string[]) {
-  const child = spawn(process.execPath, ['demo/main.ts', ...options], { cwd: root, env: environment })
-  let printed = ''
-  child.stdout.on('data', (piece: Buffer) => {
-    printed += piece
-  })
-  child.stderr.on('data', (piece: Buffer) => {
-    printed += piece
-  })
-  return { child, printed: () => printed }
-}
-
-async function exitCodeOf(child: ChildProcess): Promise<unknown> {
-  return child.exitCode ?? (await once(child, 'exit'))[0]
-}
-
 test('npm run demo -- --once walks through everything, all as told, and exits with 0', async () => {
-  const { child, printed } = startDemo('--once')
-  expect(await exitCodeOf(child), printed()).toBe(0)
-  const told = recordOutput(printed())
+  const demo = startDemo(['--once'])
+  expect(await demo.exitCode(), demo.printed()).toBe(0)
+  const told = recordOutput(demo.printed())
   expect(told).toContain('All was as told.')
   expect(told).not.toContain('not as told:')
   expect(told.match(/ ✓ /g)).toHaveLength(19)
@@ -38,13 +18,13 @@ test('npm run demo -- --once walks through everything, all as told, and exits wi
 })
 
 describe('while the demo stays up', () => {
-  let demo: ReturnType<typeof startDemo>
+  let demo: DemoProcess
   let commands: string[] = []
 
   beforeAll(async () => {
-    demo = startDemo()
+    demo = startDemo([])
     await vi.waitFor(() => expect(demo.printed()).toContain('Ctrl-C ends it'), { timeout: 20_000 })
-    commands = [...demo.printed().matchAll(/^ {2}\$ (.*)$/gm)].map(([, line = '']) => line)
+    commands = commandsIn(demo.printed())
   })
 
   afterAll(() => void demo.child.kill('SIGTERM'))
@@ -60,7 +40,7 @@ describe('while the demo stays up', () => {
   })
 
   test('Ctrl-C ends it, and nothing is left running', async () => {
-    const ended = exitCodeOf(demo.child)
+    const ended = demo.exitCode()
     demo.child.kill('SIGINT')
     expect(await ended).toBe(0)
     const urls = commands.flatMap((command) => command.match(/http:\/\/\S+/g) ?? [])
@@ -68,18 +48,3 @@ describe('while the demo stays up', () => {
     for (const url of urls) await expect(fetch(url)).rejects.toThrow('fetch failed')
   })
 })
-
-/** The status that the demo showed below a command. */
-function statusTold(printed: string, command: string): string | undefined {
-  const below = printed.slice(printed.indexOf(`$ ${command}\n`) + command.length + 3)
-  return /^ +HTTP (\d+)/.exec(below)?.[1]
-}
-
-async function runShell(command: string): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  const run = promisify(execFile)
-  try {
-    return await run('/bin/sh', ['-c', command], { cwd: root, encoding: 'utf8' })
-  } catch (error) {
-    return error as { stdout: string; stderr: string }
-  }
-}
