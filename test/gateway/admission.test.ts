@@ -8,7 +8,11 @@ import { startUpstream, type Upstream } from '../harness/upstream.ts'
 /** Each row: two ways to let callers in that differ in this alone. */
 const differing: Record<string, readonly [one: string, other: string]> = {
   'whether anybody may come in': ['public: true', 'callers: { networks: [loopback] }'],
-  'whether a token is needed': ['callers: { networks: [loopback] }', 'require: any_token'],
+  'a token instead of a network': ['callers: { networks: [loopback] }', 'require: any_token'],
+  'a token beside the networks': [
+    'callers: { networks: [loopback] }',
+    'require: any_token, callers: { networks: [loopback] }',
+  ],
   'whether any token will do': ['require: any_token', 'require: { scopes: [a] }'],
   'one more scope': ['require: { scopes: [a] }', 'require: { scopes: [a, b] }'],
   'all of the scopes or one of them': ['require: { scopes: [a, b] }', 'require: { any_scope: [a, b] }'],
