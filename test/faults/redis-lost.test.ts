@@ -15,11 +15,14 @@ import { tokenFault } from './spent-tokens.ts'
 const { keep } = createKeeper()
 
 const lifetime = 3
-const paths = Array.from({ length: 20 }, (_, index) => `/${index}`)
+const busy = Array.from({ length: 20 }, (_, index) => `/busy/${index}`)
+const quiet = Array.from({ length: 240 }, (_, index) => `/quiet/${index}`)
+/** Three requests for busy tokens, and one for a quiet one. */
+const load = quiet.flatMap((path, index) => [0, 1, 2].map((more) => busy[(3 * index + more) % 20] ?? '').concat(path))
 
 /**
- * Two processes that share a Redis, under a constant load. Their twenty tokens live for 3 s, so that Redis is asked for one,
- * or given one, all the time.
+ * Two processes that share a Redis, under a constant load. Their tokens live for 3 s: the twenty busy ones are renewed in
+ * the background; each of the quiet ones has expired when it is asked for again, and whoever asks waits for Redis.
  */
 async function startLoaded(redis: string) {
   const faults: string[] = []
@@ -31,7 +34,7 @@ async function startLoaded(redis: string) {
       response.end('welcome')
     }),
   )
-  const routes = paths.map(
+  const routes = [...busy, ...quiet].map(
     (path) =>
       `  - { path: ${path}, callers: { networks: [loopback] }, token: { client: legacy, resource: "urn:part:${path}" }, upstream: "${upstream.url}" }`,
   )
@@ -45,22 +48,23 @@ ${routes.join('\n')}
   const env = { SECRET: sso.client.client_secret, CACHE_KEY: registerSecret(randomBytes(32).toString('base64url')) }
   const members = await Promise.all([1, 2].map(() => keep(startGatewayProcess(yaml, env))))
   for (const { port } of members) {
-    const first = await Promise.all(paths.map((path) => get({ port, path })))
-    expect(first.map(({ status }) => status)).toEqual(paths.map(() => 200))
+    const first = await Promise.all(busy.map((path) => get({ port, path })))
+    expect(first.map(({ status }) => status)).toEqual(busy.map(() => 200))
   }
-  const load = startLoad({ ports: members.map(({ port }) => port), paths, perSecond: 200 })
+  const running = startLoad({ ports: members.map(({ port }) => port), paths: load, perSecond: 200 })
   await pause(1500)
   return {
     members,
     /** Nobody failed, and nobody waited noticeably; this process's own delays do not count. */
     async requireNoHarm() {
-      const result = await load.stop()
+      const result = await running.stop()
       tell(result)
       expect(result.failed).toEqual([])
       expect(faults).toEqual([])
       expect(result.answers.length).toBeGreaterThan(1000)
       expect(result.median).toBeLessThan(50)
-      expect(result.slowest - result.ownDelay).toBeLessThan(1000)
+      // On a machine with nothing else to do the p99 is below 50 ms; it is printed above.
+      expect(result.slowest - result.ownDelay).toBeLessThan(1500)
     },
   }
 }
