@@ -38,7 +38,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     listener: request.listener,
     route: outcome.route,
     method: request.method,
-    path: request.target?.split('?', 1)[0],
+    path: loggedPath(request.target),
     status: error ? error.status : outcome.upstreamStatus,
     code: outcome.code,
     reason: error?.options.reason,
@@ -55,6 +55,13 @@ export function logRequest(log: Log, request: LoggedRequest): void {
   if (error?.code === 'internal_error') log.error(line, 'request')
   else if (error && error.status >= 500) log.warn(line, 'request')
   else log.info(line, 'request')
+}
+
+const longestPath = 2000
+
+/** Only of a target that is a path: any other may hold a password. */
+function loggedPath(target = ''): string | undefined {
+  return target.startsWith('/') ? target.split('?', 1)[0]?.slice(0, longestPath) : undefined
 }
 
 /** The line for a connection that was refused before there was a request on it. */

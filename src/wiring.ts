@@ -5,7 +5,7 @@ import type { Clock } from './base/clock.ts'
 import type { Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
-import type { ListenerOptions } from './config/listener.ts'
+import { defaultListener, type ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
@@ -15,6 +15,7 @@ import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer
 import { type Callers, createCallers } from './ingress/callers.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
+import { foldHeaderName } from './proxy/header-names.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
@@ -137,7 +138,7 @@ function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteCon
   const headers = compileHeaderPolicy({
     viaName,
     reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
-    identityHeaders: tellsIdentity(route) ? { ...config.identity_headers, ...route.identity_headers } : {},
+    identityHeaders: tellsIdentity(route) ? mergeHeaders(config.identity_headers, route.identity_headers) : {},
     ...(token && { tokenHeader: token.header }),
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
     ...(route.forwarded_headers !== undefined && { forwardedHeaders: route.forwarded_headers }),
@@ -145,7 +146,7 @@ function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteCon
   })
   return {
     name: route.name ?? routeName(route),
-    listener: route.listener ?? Object.keys(config.listeners)[0] ?? '',
+    listener: route.listener ?? defaultListener(config.listeners),
     path: route.path,
     ...(route.host !== undefined && { host: route.host }),
     ...(route.methods && { methods: route.methods }),
@@ -157,6 +158,12 @@ function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteCon
     headers,
     upstream,
   }
+}
+
+/** A route's own header replaces the one that many servers take for the same, however either is spelt. */
+function mergeHeaders(all: RouteOptions['identity_headers'] = {}, own: RouteOptions['identity_headers'] = {}) {
+  const names = new Set(Object.keys(own).map(foldHeaderName))
+  return { ...Object.fromEntries(Object.entries(all).filter(([name]) => !names.has(foldHeaderName(name)))), ...own }
 }
 
 /** An API that the gateway has a token for is not told who called, unless the route says so. */

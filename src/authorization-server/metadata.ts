@@ -75,7 +75,7 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
         retryAfterSeconds: 1,
       })
     // Not there, or a page that is shown for every unknown path.
-    missing = `discovery at ${candidate} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
+    missing = `discovery at ${new URL(candidate).origin}${new URL(candidate).pathname} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
   }
   throw invalid(missing)
 }

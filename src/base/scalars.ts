@@ -99,16 +99,19 @@ export const flag = () =>
     return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' }
   })
 
+/** A longer timer of Node fires at once. */
+const longestDuration = 576 * 3_600_000
+
 const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
 /** A duration above zero, in milliseconds: `500ms`, `30s`, `5m`, `1h`. */
 export const duration = () =>
   parsedText<number>(
-    'a duration such as 500ms, 30s, 5m or 1h',
+    'a duration such as 500ms, 30s, 5m or 1h, 576h at most',
     (given) => {
       const match = /^(\d{1,9})(ms|s|m|h)$/.exec(given)
       const value = match ? Number(match[1]) * millisecondsIn[match[2] as keyof typeof millisecondsIn] : 0
-      return value > 0 ? value : undefined
+      return value > 0 && value <= longestDuration ? value : undefined
     },
     { pattern: '^(\\d{1,9}(ms|s|m|h)|.*\\$\\{env:.*)$' },
   )
@@ -122,10 +125,17 @@ function parseSize(given: string): number | undefined {
 }
 
 /** A size above zero, in bytes: `512B`, `16KiB`, `1MiB`, `2GiB`. */
-export const size = () =>
-  parsedText<number>('a size such as 512B, 16KiB, 1MiB or 2GiB', parseSize, {
-    pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$',
-  })
+export const size = (largest = Number.MAX_SAFE_INTEGER) =>
+  parsedText<number>(
+    'a size such as 512B, 16KiB or 1MiB, and not above what can be served',
+    (given) => {
+      const bytes = parseSize(given)
+      return bytes !== undefined && bytes <= largest ? bytes : undefined
+    },
+    {
+      pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$',
+    },
+  )
 
 /** The same, or the word `none`, which is 0. */
 export const sizeOrNone = () =>
@@ -144,8 +154,10 @@ export const httpUrl = (example = 'https://sso.example.com') =>
     // The value is not repeated: it may hold a password.
     if (url && (url.username !== '' || url.password !== ''))
       return { fault: 'has a user name or password in it, which is never sent: leave it out' }
-    if (url && /^https?:$/.test(url.protocol) && url.hash === '') return reading
-    return { fault: `is "${reading.value}", and must be a URL such as ${example}` }
+    // What URL() would trim or translate is not what was written; and a quote would end the realm of a challenge.
+    const plain = /^[!#-[\]-~]+$/.test(reading.value)
+    if (plain && url && /^https?:$/.test(url.protocol) && url.hash === '') return reading
+    return { fault: `is ${JSON.stringify(reading.value)}, and must be a URL such as ${example}` }
   })
 
 /** `loopback`, an address or a CIDR block. */

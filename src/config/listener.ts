@@ -18,6 +18,9 @@ function parseAddress(text: string): Address | undefined {
 
 export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8080 or [::1]:8080', parseAddress)
 
+/** Node keeps all of it in memory, for every connection. */
+const largestHead = 1024 * 1024
+
 /** One listener: where the gateway takes requests, and what it takes. */
 export const listenerOptions = z.strictObject({
   address: address().prefault('127.0.0.1:8080').describe('host:port; port 0 picks a free one'),
@@ -34,7 +37,7 @@ export const listenerOptions = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      header_size: size()
+      header_size: size(largestHead)
         .prefault('16KiB')
         .describe('all headers of a request together, and whatever its target leaves of target_length'),
       headers: integer(1, 2000).prefault(100).describe('number of header lines of a request'),
@@ -46,3 +49,8 @@ export const listenerOptions = z.strictObject({
 })
 
 export type ListenerOptions = z.output<typeof listenerOptions>
+
+/** The listener of a route that names none: the only one that there is. */
+export function defaultListener(listeners: unknown): string {
+  return Object.keys(Object(listeners))[0] ?? 'main'
+}

@@ -24,6 +24,9 @@ export function referenceFindings(values: unknown): Finding[] {
     ...issuerFindings(servers),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...nameFindings(list(root.routes)),
+    ...(root.listeners !== undefined && Object.keys(tree(root.listeners)).length === 0
+      ? [{ path: ['listeners'], message: 'names no listener: give it one, or remove the key' }]
+      : []),
     ...addressFindings(root),
     ...unusedFindings(root),
   ]

@@ -48,7 +48,7 @@ export class SubstitutionError extends Error {
 
 function reader(whole: string, inner: string, sources: SubstitutionSources): () => string {
   const [, kind, name, fallback] = /^(env|file):(.*?)(?::-(.*))?$/s.exec(inner) ?? []
-  if (!whole.endsWith('}') || !kind || !name) {
+  if (!whole.endsWith('}') || !kind || !name || inner.includes('${')) {
     throw new SubstitutionError(
       `has "${whole}", and a substitution is \${env:NAME}, \${env:NAME:-default} or \${file:PATH}; a literal \${ is written $\${`,
     )

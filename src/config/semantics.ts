@@ -5,6 +5,7 @@ import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
+import { defaultListener } from './listener.ts'
 import type { Finding } from './references.ts'
 import { type RouteOptions, routeOptions } from './schema.ts'
 
@@ -13,7 +14,7 @@ import { type RouteOptions, routeOptions } from './schema.ts'
  * every route that is good by itself, also where others are not.
  */
 export function semanticFindings(values: unknown): Finding[] {
-  const { routes: written, clients } = Object(values) as { routes?: unknown; clients?: unknown }
+  const { routes: written, clients, listeners } = Object(values) as Readonly<Record<string, unknown>>
   const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index) => {
     const parsed = routeOptions.safeParse(value)
     return parsed.success ? [{ index, route: parsed.data }] : []
@@ -24,7 +25,7 @@ export function semanticFindings(values: unknown): Finding[] {
       ...everybodyFindings(route, index),
       ...identityFindings(route, index),
     ]),
-    ...patternFindings(routes),
+    ...patternFindings(routes, listeners),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
 }
@@ -108,10 +109,13 @@ function identityFindings(route: RouteOptions, index: number): Finding[] {
       ]
 }
 
-function patternFindings(routes: readonly { readonly index: number; readonly route: RouteOptions }[]): Finding[] {
+function patternFindings(
+  routes: readonly { readonly index: number; readonly route: RouteOptions }[],
+  listeners: unknown,
+): Finding[] {
   const patterns = routes.map(({ index, route }) => ({
     ...route,
-    listener: route.listener ?? '',
+    listener: route.listener ?? defaultListener(listeners),
     label: `routes[${index}]`,
     admission: admissionOf(route),
   }))

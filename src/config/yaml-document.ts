@@ -54,16 +54,41 @@ export function readYaml(text: string): YamlDocument {
     const node = locate(document, path).at(-1)?.value
     return isScalar(node) ? node.source : undefined
   }
-  return { values: usable ? document.toJS() : undefined, faults, usable, fault, source }
+  const { values, fault: tooMuch } = usable ? readValues(document) : {}
+  if (tooMuch) faults.push(tooMuch)
+  return { values, faults, usable: usable && !tooMuch, fault, source }
+}
+
+/** Far more than any configuration needs, and few enough to be expanded. */
+const mostAliases = 10_000
+
+function readValues(document: Document): { readonly values?: unknown; readonly fault?: Fault } {
+  try {
+    return { values: document.toJS({ maxAliasCount: mostAliases }) }
+  } catch {
+    return {
+      fault: {
+        line: 1,
+        column: 1,
+        path: '',
+        message: 'its aliases (*name) expand to too much',
+      },
+    }
+  }
 }
 
 /** `path: **` and `host: *.x` are aliases to YAML. They count as the text that was meant, so that checking can go on. */
 function starredWords(document: Document, place: (offset: number) => { line: number; column: number }): Fault[] {
   const faults: Fault[] = []
   visit(document, {
-    Alias(_key, alias) {
-      if (alias.resolve(document)) return undefined
+    Alias(_key, alias, ancestors) {
+      const meant = alias.resolve(document)
       const word = `*${alias.source}`
+      if (meant && ancestors.includes(meant)) {
+        faults.push({ ...place(alias.range?.[0] ?? 0), path: '', message: `${word} stands within what it repeats` })
+        return Object.assign(new Scalar(word), { range: alias.range ?? null })
+      }
+      if (meant) return undefined
       const message = `${word} is an alias to YAML, and no anchor has that name; if the text is meant, write "${word}" in quotes`
       faults.push({ ...place(alias.range?.[0] ?? 0), path: '', message })
       return Object.assign(new Scalar(word), { range: alias.range ?? null })

@@ -169,3 +169,9 @@ token_cache: { redis: { url: "redis://cache:6379", encryption_keys: ["\${env:KEY
   expect(warnings()).toMatchObject([{ path: 'token_cache.redis' }])
   expect(warnings(', allow_plain: true')).toEqual([])
 })
+
+it('an anchor may be used by many routes', () => {
+  const routes = Array.from({ length: 300 }, (_, index) => `  - { <<: *open, path: /a${index} }`)
+  const text = `x-open: &open { public: true, upstream: "http://a:1" }\nroutes:\n${routes.join('\n')}\n`
+  expect(parseConfig(text, { file: 'x.yaml' }).routes).toHaveLength(300)
+})
