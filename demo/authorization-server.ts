@@ -1,6 +1,6 @@
-import { createServer } from 'node:http'
-import { exportJWK, generateKeyPair } from 'jose'
-import Provider, { type Adapter, type Configuration } from 'oidc-provider'
+import { createServer, type Server } from 'node:http'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import Provider, { type Adapter, type ClientMetadata, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
 import { listen, type Running } from './listen.ts'
 
 /** The demo's clients, by client_secret_basic. Nobody outside of this machine ever meets them. */
@@ -21,6 +21,12 @@ const mayAskFor: Record<ClientName, string> = {
   writer: 'customer.read customer.write',
 }
 
+const demoClients: readonly ClientMetadata[] = Object.entries(clients).map(([id, secret]) => ({
+  client_id: id,
+  client_secret: secret,
+  scope: mayAskFor[id as ClientName],
+}))
+
 /** Who the tokens are for: each protected service has a name of its own. */
 export const audiences = { countries: 'https://countries.example', customers: 'https://customers.example' } as const
 
@@ -28,38 +34,61 @@ const tokenLifetimeSeconds = 3600
 
 export interface AuthorizationServer extends Running {
   /** How many tokens a client has asked for so far. */
-  tokensAskedBy(client: ClientName): number
+  tokensAskedBy(client: string): number
+  /** What it signs with, for those who cannot ask it. */
+  readonly publicKey: JWK
+}
+
+/** What may be otherwise than the demo mostly has it. */
+interface AuthorizationServerOptions {
+  readonly clients?: readonly ClientMetadata[]
+  /** One that listens over TLS. */
+  readonly tlsServer?: Server
+  readonly configuration?: Configuration
+  /** Called with every token that was issued. */
+  readonly onToken?: (context: KoaContextWithOIDC) => void
 }
 
 /** Starts oidc-provider, a certified OpenID Connect server, on a free port. */
-export async function startAuthorizationServer(): Promise<AuthorizationServer> {
+export async function startAuthorizationServer(options: AuthorizationServerOptions = {}): Promise<AuthorizationServer> {
+  const { tlsServer, clients = demoClients, configuration, onToken } = options
   const asked: string[] = []
-  let callback: ReturnType<Provider['callback']> | undefined
-  const server = createServer((request, response) => void callback?.(request, response))
-  const running = await listen(server)
-  const provider = new Provider(running.url, await configure())
-  provider.on('grant.success', (context) => asked.push(context.oidc.client?.clientId ?? ''))
-  callback = provider.callback()
-  return { ...running, tokensAskedBy: (client) => asked.filter((name) => name === client).length }
+  const server = tlsServer ?? createServer()
+  const running = await listen(server, tlsServer ? 'https' : 'http')
+  const { privateKey, publicKey } = await createSigningKey()
+  const provider = new Provider(running.url, configure(clients, privateKey, configuration))
+  provider.on('grant.success', (context) => {
+    asked.push(context.oidc.client?.clientId ?? '')
+    onToken?.(context)
+  })
+  server.on('request', provider.callback())
+  return { ...running, publicKey, tokensAskedBy: (client) => asked.filter((name) => name === client).length }
 }
 
-async function configure(): Promise<Configuration> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
-  const key = { ...(await exportJWK(privateKey)), kid: 'demo', alg: 'RS256', use: 'sig' }
+async function createSigningKey(): Promise<{ readonly privateKey: JWK; readonly publicKey: JWK }> {
+  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
+  const named = { kid: 'demo', alg: 'RS256', use: 'sig' }
   return {
+    privateKey: { ...(await exportJWK(privateKey)), ...named },
+    publicKey: { ...(await exportJWK(publicKey)), ...named },
+  }
+}
+
+function configure(clients: readonly ClientMetadata[], key: JWK, more: Configuration = {}): Configuration {
+  return {
+    ...more,
     adapter: () => nothingStored,
     jwks: { keys: [key] } as NonNullable<Configuration['jwks']>,
     scopes,
-    clients: Object.entries(clients).map(([id, secret]) => ({
-      client_id: id,
-      client_secret: secret,
-      scope: mayAskFor[id as ClientName],
+    clients: clients.map((client) => ({
       grant_types: ['client_credentials'],
       redirect_uris: [],
       response_types: [],
+      ...client,
     })),
     ttl: { ClientCredentials: tokenLifetimeSeconds },
     features: {
+      ...more.features,
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       resourceIndicators: {

@@ -1,11 +1,13 @@
 import { createServer, type ServerResponse } from 'node:http'
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { audiences } from './authorization-server.ts'
 import { listen, type Running } from './listen.ts'
 
 /** An API of somebody else: it checks each token by itself, and lets nobody in without one. */
-export function startCountriesApi(issuer: string): Promise<Running> {
-  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`))
+export function startCountriesApi(
+  issuer: string,
+  keys: JWTVerifyGetKey = createRemoteJWKSet(new URL(`${issuer}/jwks`)),
+): Promise<Running> {
   return listen(
     createServer(async (request, response) => {
       const [, token = ''] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '') ?? []
