@@ -1,5 +1,8 @@
 import { delimiter, dirname } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { createPrinter } from '../../demo/print.ts'
+import { showRedis } from '../../demo/redis.ts'
+import { setStage } from '../../demo/stage.ts'
 import { recordOutput } from '../harness/logs.ts'
 import { type RunningRedis, startRedis } from '../harness/redis.ts'
 import { findRedis } from '../harness/redis-binary.ts'
@@ -49,4 +52,20 @@ test('a Redis that is not there is told, and nothing is left running', async () 
   const demo = startDemo([], { REDIS_URL: 'redis://127.0.0.1:1' })
   expect(await demo.exitCode()).toBe(1)
   expect(demo.printed()).toContain('The demo could not go on: no Redis can be reached at REDIS_URL')
+})
+
+test.each([
+  ['as it stands', 'eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl'],
+  ['encoded', `v1.${Buffer.from('{"client":"legacy-reports"}').toString('base64url')}`],
+])('an entry that could be read is said to be so: %s', async (_how, value) => {
+  const stage = await setStage(redis.url)
+  onTestFinished(stage.stop)
+  const shared = stage.redis ?? expect.unreachable('no Redis')
+  const entries = async () => [{ name: 'an entry', value, secondsLeft: 3600 }]
+  const failed: string[] = []
+  const printer = createPrinter({ isTTY: false, write: () => true })
+  await showRedis({ ...stage, redis: { ...shared, entries } }, printer, (holds, sentence) => {
+    if (!holds) failed.push(sentence)
+  })
+  expect(failed).toContain('neither the token nor its client or scope can be read in it')
 })
