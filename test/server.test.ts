@@ -28,7 +28,7 @@ async function start(more = ''): Promise<RunningServer> {
   const yaml = `
 listeners:
   one: { address: "127.0.0.1:0" }
-  two: { address: "127.0.0.1:0", limits: { connections: 1 } }
+  two: { address: "127.0.0.1:0", limits: { connections: 1, header_size: 1KiB, target_length: 1KiB } }
 admin: { address: "127.0.0.1:0" }
 ${more}
 routes:
@@ -85,6 +85,13 @@ describe('a server', () => {
     const answer = await ask(portOf(server, 'two'), get('/two'))
     expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'too_many_connections'])
     held.destroy()
+  })
+
+  it('takes as many headers as a listener says, and no more', async () => {
+    const server = await start()
+    const large = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX-Large: ${'a'.repeat(4096)}\r\n\r\n`
+    expect((await ask(portOf(server, 'one'), large('/one'))).status).toBe(200)
+    expect((await ask(portOf(server, 'two'), large('/two'))).status).toBe(431)
   })
 
   it('logs what its configuration warns of', async () => {

@@ -113,5 +113,6 @@ it('who has left before their turn came costs no token', async () => {
   await until(() => requestLines(gateway).length === 2)
   expect(requestLines(gateway).map(({ code }) => code)).toEqual(['caller_gone', 'caller_gone'])
   released.resolve()
+  await sleep(100)
   expect(sso.requestsTo('token').length).toBe(0)
 })
