@@ -145,12 +145,16 @@ describe('a server that stops', () => {
     const server = await start('shutdown_grace: 20s')
     const silent = connect(portOf(server, 'one'), '127.0.0.1')
     const idle = connect(portOf(server, 'one'), '127.0.0.1')
-    for (const socket of [silent, idle]) socket.on('error', () => {})
+    const asking = connect(portOf(server, 'admin'), '127.0.0.1')
+    const asked = new Promise((resolve) => asking.once('close', resolve))
+    for (const socket of [silent, idle, asking]) socket.on('error', () => {})
+    asking.write('GET /readyz HTTP/1.1\r\n')
     idle.write(get('/one'))
     await new Promise((resolve) => idle.once('data', resolve))
     const started = performance.now()
     expect(await server.stop()).toBe(0)
     expect(performance.now() - started).toBeLessThan(3000)
+    await asked
     for (const socket of [silent, idle]) socket.destroy()
   })
 
