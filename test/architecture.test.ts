@@ -80,7 +80,7 @@ describe('the house', () => {
       oauth4webapi: /^authorization-server\//,
       undici: /^authorization-server\/http-client\.ts$/,
       jose: /^(ingress|authorization-server)\//,
-      yaml: /^config\/yaml-document\.ts$/,
+      yaml: /^config\/yaml-(document|limits)\.ts$/,
       leven: /^config\/suggest\.ts$/,
       commander: /^cli\/program\.ts$/,
       pino: /^base\/log\.ts$/,

@@ -75,9 +75,15 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
         retryAfterSeconds: 1,
       })
     // Not there, or a page that is shown for every unknown path.
-    missing = `discovery at ${new URL(candidate).origin}${new URL(candidate).pathname} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
+    missing = `discovery at ${withoutQuery(candidate)} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
   }
   throw invalid(missing)
+}
+
+/** For the log: a query may hold a key. */
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc8414#section-3.1 */

@@ -20,7 +20,11 @@ export interface ScalarIssue {
 /** What editors accept beside the value itself. */
 const substituted = { type: 'string', pattern: '\\$\\{env:' } as const
 
-function defineScalar<Value>(jsonSchema: Record<string, unknown>, read: (input: unknown) => Reading<Value>) {
+function defineScalar<Value>(
+  jsonSchema: Record<string, unknown>,
+  read: (input: unknown) => Reading<Value>,
+  { isText = false } = {},
+) {
   return z
     .unknown()
     .transform((input, context): Value => {
@@ -31,7 +35,7 @@ function defineScalar<Value>(jsonSchema: Record<string, unknown>, read: (input: 
             ? { fault: 'is empty: give it a value, or remove the key' }
             : read(input)
       if ('value' in reading) return reading.value
-      const unquoted = read === (readText as unknown) && ['number', 'bigint', 'boolean'].includes(typeof input)
+      const unquoted = isText && ['number', 'bigint', 'boolean'].includes(typeof input)
       const params: ScalarIssue = unquoted ? { unquoted } : {}
       context.addIssue({ code: 'custom', message: reading.fault, params: { ...params } })
       return z.NEVER
@@ -47,6 +51,12 @@ function readText(input: unknown): Reading<string> {
   }
   if (typeof input === 'string') return input === '' ? { fault: 'is empty text' } : { value: input }
   return { fault: `must be text, and is ${kindOf(input)}` }
+}
+
+/** What somebody put into a variable may be a secret in the wrong place: told is where it comes from. */
+function unfit(input: unknown, value: string, expected: string): { readonly fault: string } {
+  const found = input instanceof Substituted ? `the value of ${input.written}` : JSON.stringify(value)
+  return { fault: `is ${found}, and must be ${expected}` }
 }
 
 function kindOf(input: unknown): string {
@@ -69,12 +79,27 @@ export function parsedText<Value>(
         : { fault: `is ${kindOf(input)}, and must be ${expected}` }
     }
     const value = parse(reading.value)
-    return value === undefined ? { fault: `is "${reading.value}", and must be ${expected}` } : { value }
+    return value === undefined ? unfit(input, reading.value, expected) : { value }
   })
 }
 
+/** Text about which `judge` has nothing to say; `expected` is told where the value is not to be shown. */
+export function judgedText(
+  expected: string,
+  judge: (text: string) => string | undefined,
+  jsonSchema: Record<string, unknown> = {},
+) {
+  const read = (input: unknown): Reading<string> => {
+    const reading = readText(input)
+    const fault = 'fault' in reading ? undefined : judge(reading.value)
+    if ('fault' in reading || fault === undefined) return reading
+    return input instanceof Substituted ? unfit(input, reading.value, expected) : { fault }
+  }
+  return defineScalar<string>({ type: 'string', ...jsonSchema }, read, { isText: true })
+}
+
 /** Any text but the empty one. */
-export const text = () => defineScalar<string>({ type: 'string', minLength: 1 }, readText)
+export const text = () => defineScalar<string>({ type: 'string', minLength: 1 }, readText, { isText: true })
 
 /** One of the given words. */
 export function oneOf<const Word extends string>(...words: readonly Word[]) {
@@ -99,12 +124,12 @@ export const flag = () =>
     return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' }
   })
 
-/** A longer timer of Node fires at once. */
+/** A timer of Node's that is to run for 2^31 ms or longer fires at once, or throws: no duration comes near it. */
 const longestDuration = 576 * 3_600_000
 
 const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
-/** A duration above zero, in milliseconds: `500ms`, `30s`, `5m`, `1h`. */
+/** A duration above zero and of at most 24 days, in milliseconds: `500ms`, `30s`, `5m`, `1h`. */
 export const duration = () =>
   parsedText<number>(
     'a duration such as 500ms, 30s, 5m or 1h, 576h at most',
@@ -124,17 +149,15 @@ function parseSize(given: string): number | undefined {
   return value > 0 ? value : undefined
 }
 
-/** A size above zero, in bytes: `512B`, `16KiB`, `1MiB`, `2GiB`. */
-export const size = (largest = Number.MAX_SAFE_INTEGER) =>
+/** A size above zero and up to `most`, in bytes: `512B`, `16KiB`, `1MiB`. */
+export const size = (most: string) =>
   parsedText<number>(
-    'a size such as 512B, 16KiB or 1MiB, and not above what can be served',
+    `a size such as 512B, 16KiB or 1MiB, ${most} at most`,
     (given) => {
       const bytes = parseSize(given)
-      return bytes !== undefined && bytes <= largest ? bytes : undefined
+      return bytes !== undefined && bytes <= (parseSize(most) ?? 0) ? bytes : undefined
     },
-    {
-      pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$',
-    },
+    { pattern: '^(\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$' },
   )
 
 /** The same, or the word `none`, which is 0. */
@@ -145,7 +168,21 @@ export const sizeOrNone = () =>
     { pattern: '^(none|\\d{1,9}(B|KiB|MiB|GiB)|.*\\$\\{env:.*)$' },
   )
 
-/** An http or https URL without userinfo and fragment, as text. */
+const defaultPorts: Record<string, string> = { 'http:': ':80', 'https:': ':443' }
+
+/**
+ * True if the text says of itself what `URL` makes of it: nothing trimmed, dropped, resolved or encoded on the way, so
+ * that whoever reads it as text (a header, a comparison, a log) reads the same as whoever connects. A quote or backslash
+ * would end the realm of a challenge.
+ */
+function isPlainUrl(given: string, { protocol, host, pathname, search }: URL): boolean {
+  const [, authority, rest = ''] = /^https?:\/\/([^/?#]+)(.*)$/i.exec(given) ?? []
+  if (authority === undefined || /[^\x21-\x7e]|["<>\\^`{|}]/.test(given)) return false
+  const path = rest.startsWith('/') ? rest : `/${rest}`
+  return [host, `${host}${defaultPorts[protocol]}`].includes(authority.toLowerCase()) && path === `${pathname}${search}`
+}
+
+/** An http or https URL without userinfo and fragment, as text: in printable ASCII, and in the form that is connected to. */
 export const httpUrl = (example = 'https://sso.example.com') =>
   defineScalar<string>({ type: 'string' }, (input) => {
     const reading = readText(input)
@@ -154,10 +191,11 @@ export const httpUrl = (example = 'https://sso.example.com') =>
     // The value is not repeated: it may hold a password.
     if (url && (url.username !== '' || url.password !== ''))
       return { fault: 'has a user name or password in it, which is never sent: leave it out' }
-    // What URL() would trim or translate is not what was written; and a quote would end the realm of a challenge.
-    const plain = /^[!#-[\]-~]+$/.test(reading.value)
-    if (plain && url && /^https?:$/.test(url.protocol) && url.hash === '') return reading
-    return { fault: `is ${JSON.stringify(reading.value)}, and must be a URL such as ${example}` }
+    if (url && isPlainUrl(reading.value, url)) return reading
+    // What is no URL can hold a password all the same, before its @.
+    if (reading.value.includes('@')) return { fault: `must be a URL such as ${example}` }
+    const other = /[^\x20-\x7e\s]/.test(reading.value) ? '; other letters in a host are written in their xn-- form' : ''
+    return unfit(input, reading.value, `a URL such as ${example}${other}`)
   })
 
 /** `loopback`, an address or a CIDR block. */

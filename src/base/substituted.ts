@@ -5,13 +5,20 @@ export class Substituted {
   readonly fromFile: boolean
   /** True if a part of it stands in the configuration itself, as the default of a variable. */
   readonly hasDefault: boolean
+  /** How it stands in the file, without defaults: what faults show instead of a value. */
+  readonly written: string
 
   constructor(
     read: () => string,
-    { fromFile, hasDefault }: { readonly fromFile: boolean; readonly hasDefault: boolean },
+    {
+      fromFile,
+      hasDefault,
+      written = '${…}',
+    }: { readonly fromFile: boolean; readonly hasDefault: boolean; readonly written?: string },
   ) {
     this.read = read
     this.fromFile = fromFile
     this.hasDefault = hasDefault
+    this.written = written
   }
 }

@@ -18,9 +18,6 @@ function parseAddress(text: string): Address | undefined {
 
 export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8080 or [::1]:8080', parseAddress)
 
-/** Node keeps all of it in memory, for every connection. */
-const largestHead = 1024 * 1024
-
 /** One listener: where the gateway takes requests, and what it takes. */
 export const listenerOptions = z.strictObject({
   address: address().prefault('127.0.0.1:8080').describe('host:port; port 0 picks a free one'),
@@ -37,12 +34,12 @@ export const listenerOptions = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      header_size: size(largestHead)
+      header_size: size('1MiB')
         .prefault('16KiB')
         .describe('all headers of a request together, and whatever its target leaves of target_length'),
       headers: integer(1, 2000).prefault(100).describe('number of header lines of a request'),
-      target_length: size().prefault('8KiB').describe('path and query of a request'),
-      body_size: size().optional().describe('the body of a request; default no limit'),
+      target_length: size('1MiB').prefault('8KiB').describe('path and query of a request'),
+      body_size: size('1024GiB').optional().describe('the body of a request; default no limit'),
       connections: integer(1, 1_000_000).prefault(10_000).describe('open connections'),
     })
     .prefault({}),

@@ -54,7 +54,12 @@ export function parseConfig(
     (path, message) => faults.push(document.fault(path, message)),
   )
   const parsed = configOptions.safeParse(values, { reportInput: true })
-  if (!parsed.success) faults.push(...issueFaults(parsed.error.issues, document, configJsonSchema()))
+  // What could not be substituted is no value that anything more could be said of.
+  const unsubstituted = new Set(faults.map(({ path }) => path))
+  if (!parsed.success) {
+    const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
+    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)))
+  }
   const findings = [...referenceFindings(values), ...semanticFindings(values)]
   faults.push(
     ...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)),

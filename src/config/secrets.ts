@@ -22,11 +22,13 @@ export function substitute(text: string, sources: SubstitutionSources): string |
   let fromFile = false
   let hasDefault = false
   let substituted = false
+  let written = ''
   let end = 0
   for (const match of text.matchAll(part)) {
     const before = text.slice(end, match.index)
     readers.push(() => before)
     end = match.index + match[0].length
+    written += before + match[0].replace(/:-.+\}$/s, ':-…}')
     if (match[1] === undefined) {
       readers.push(() => '${')
       continue
@@ -38,7 +40,7 @@ export function substitute(text: string, sources: SubstitutionSources): string |
   }
   const rest = text.slice(end)
   const read = () => readers.map((next) => next()).join('') + rest
-  return substituted ? new Substituted(read, { fromFile, hasDefault }) : read()
+  return substituted ? new Substituted(read, { fromFile, hasDefault, written: written + rest }) : read()
 }
 
 /** A substitution that cannot be made; the message says why, and never what a value is. */
@@ -47,10 +49,15 @@ export class SubstitutionError extends Error {
 }
 
 function reader(whole: string, inner: string, sources: SubstitutionSources): () => string {
-  const [, kind, name, fallback] = /^(env|file):(.*?)(?::-(.*))?$/s.exec(inner) ?? []
-  if (!whole.endsWith('}') || !kind || !name || inner.includes('${')) {
+  // The first } ends it, so that the rest of the inner one would become part of the value.
+  if (inner.includes('${'))
     throw new SubstitutionError(
-      `has "${whole}", and a substitution is \${env:NAME}, \${env:NAME:-default} or \${file:PATH}; a literal \${ is written $\${`,
+      'has a substitution within a substitution, and defaults cannot nest: a default is plain text',
+    )
+  const [, kind, name, fallback] = /^(env|file):(.*?)(?::-(.*))?$/s.exec(inner) ?? []
+  if (!whole.endsWith('}') || !kind || !name) {
+    throw new SubstitutionError(
+      `has "${/^\$\{\w+:/.test(whole) ? whole : '${'}", and a substitution is \${env:NAME}, \${env:NAME:-default} or \${file:PATH}; a literal \${ is written $\${`,
     )
   }
   if (kind === 'file') return fileReader(resolve(sources.folder, inner.slice('file:'.length)))

@@ -12,6 +12,7 @@ import {
   visit,
 } from 'yaml'
 import { type Fault, formatPath } from './config-error.ts'
+import { findLimitFault } from './yaml-limits.ts'
 
 export type Path = readonly PropertyKey[]
 
@@ -36,7 +37,7 @@ export function readYaml(text: string): YamlDocument {
     const { line, col } = lineCounter.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const faults: Fault[] = starredWords(document, place)
+  const faults: Fault[] = [...foreignTags(document, place), ...starredWords(document, place)]
   const repeated = document.errors.filter((error) => error.code === 'DUPLICATE_KEY')
   // One slip makes many errors in the rest of the file, and the first one tells where it is.
   const [slip] = document.errors.filter((error) => error.code !== 'DUPLICATE_KEY')
@@ -54,44 +55,54 @@ export function readYaml(text: string): YamlDocument {
     const node = locate(document, path).at(-1)?.value
     return isScalar(node) ? node.source : undefined
   }
-  const { values, fault: tooMuch } = usable ? readValues(document) : {}
-  if (tooMuch) faults.push(tooMuch)
-  return { values, faults, usable: usable && !tooMuch, fault, source }
+  const limit = usable ? findLimitFault(document) : undefined
+  if (limit) {
+    const at = { ...place(limit.node?.range?.[0] ?? 0), path: '' }
+    if (!faults.some(({ line, column }) => line === at.line && column === at.column))
+      faults.push({ ...at, message: limit.message })
+  }
+  const readable = usable && !limit
+  // What aliases multiply to has just been counted.
+  return {
+    values: readable ? document.toJS({ maxAliasCount: -1 }) : undefined,
+    faults,
+    usable: readable,
+    fault,
+    source,
+  }
 }
 
-/** Far more than any configuration needs, and few enough to be expanded. */
-const mostAliases = 10_000
+const coreTags = ['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`)
+const tagMessage =
+  'a value that begins with ! has a tag to YAML, and scopegate knows none of its own; a variable is written ${env:NAME}, and text that begins with ! in quotes'
 
-function readValues(document: Document): { readonly values?: unknown; readonly fault?: Fault } {
-  try {
-    return { values: document.toJS({ maxAliasCount: mostAliases }) }
-  } catch {
-    return {
-      fault: {
-        line: 1,
-        column: 1,
-        path: '',
-        message: 'its aliases (*name) expand to too much',
-      },
-    }
-  }
+/** `!env NAME` would count as the text NAME, and a password such as !hunter2 as no text at all. */
+function foreignTags(document: Document, place: (offset: number) => { line: number; column: number }): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node) || node.tag === undefined || node.tag === '!' || coreTags.includes(node.tag)) return
+      faults.push({ ...place(node.range?.[0] ?? 0), path: '', message: tagMessage })
+    },
+  })
+  return faults
 }
 
 /** `path: **` and `host: *.x` are aliases to YAML. They count as the text that was meant, so that checking can go on. */
 function starredWords(document: Document, place: (offset: number) => { line: number; column: number }): Fault[] {
   const faults: Fault[] = []
+  const anchors = new Set<string>()
   visit(document, {
-    Alias(_key, alias, ancestors) {
-      const meant = alias.resolve(document)
-      const word = `*${alias.source}`
-      if (meant && ancestors.includes(meant)) {
-        faults.push({ ...place(alias.range?.[0] ?? 0), path: '', message: `${word} stands within what it repeats` })
-        return Object.assign(new Scalar(word), { range: alias.range ?? null })
-      }
-      if (meant) return undefined
-      const message = `${word} is an alias to YAML, and no anchor has that name; if the text is meant, write "${word}" in quotes`
+    Value(_key, { anchor }) {
+      if (anchor !== undefined) anchors.add(anchor)
+    },
+    Alias(_key, alias) {
+      if (anchors.has(alias.source)) return undefined
+      // The word is not repeated: it may be a password.
+      const message =
+        'a value that begins with * is an alias to YAML, and no anchor has that name; if the text is meant, write it in quotes'
       faults.push({ ...place(alias.range?.[0] ?? 0), path: '', message })
-      return Object.assign(new Scalar(word), { range: alias.range ?? null })
+      return Object.assign(new Scalar(`*${alias.source}`), { range: alias.range ?? null })
     },
   })
   return faults
@@ -105,7 +116,11 @@ function syntaxMessage(code: string, message: string, line: string): string {
   if (code === 'DUPLICATE_KEY') return 'the same key stands here twice; keep one of them'
   if (code === 'TAB_AS_INDENT') return 'a tab indents this line; YAML wants spaces'
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here (---); one file holds one configuration'
-  return `not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  if (code === 'TAG_RESOLVE_FAILED') return tagMessage
+  if (code === 'RESOURCE_EXHAUSTION') return 'is nested too deeply'
+  // Behind the colon stands what was found, which may be a secret.
+  const [what = ''] = message.split(/[:\n]/)
+  return `not YAML: ${what.charAt(0).toLowerCase()}${what.slice(1)}`
 }
 
 interface Step {

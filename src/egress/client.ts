@@ -16,6 +16,7 @@ import {
   scopeToken,
   text,
 } from '../base/scalars.ts'
+import { Substituted } from '../base/substituted.ts'
 
 const reservedParameters = [
   'grant_type',
@@ -104,10 +105,21 @@ function findCredentialFault(method: ClientAuthMethod, given: Record<string, unk
 const [defaultMethod, ...otherMethods] = clientAuthMethods
 
 /** One client of an authorization server. Which keys it has follows from its authentication method. */
-export const clientOptions = z.discriminatedUnion('token_endpoint_auth_method', [
-  clientForm(defaultMethod, true),
-  ...otherMethods.map((method) => clientForm(method, false)),
-])
+export const clientOptions = z.preprocess(
+  readMethod,
+  z.discriminatedUnion('token_endpoint_auth_method', [
+    clientForm(defaultMethod, true),
+    ...otherMethods.map((method) => clientForm(method, false)),
+  ]),
+)
+
+/** Which form a client has must be known before its values are read: the method may stand in a variable. */
+function readMethod(client: unknown): unknown {
+  const method: unknown = Object(client).token_endpoint_auth_method
+  return method instanceof Substituted && !method.fromFile
+    ? { ...Object(client), token_endpoint_auth_method: method.read() }
+    : client
+}
 
 export type ClientOptions = z.output<typeof clientOptions>
 

@@ -37,7 +37,7 @@ export const accessTokenOptions = z.strictObject({
     .prefault(['client_id', 'azp', 'cid', 'appid'])
     .describe('where the client stands; the first claim that is present counts'),
   clock_tolerance: duration().prefault('5s').describe('by how much clocks may differ'),
-  max_token_size: size().prefault('16KiB'),
+  max_token_size: size('1MiB').prefault('16KiB'),
 })
 
 export type AccessTokenOptions = z.output<typeof accessTokenOptions>

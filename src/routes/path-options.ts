@@ -1,18 +1,8 @@
 import { METHODS } from 'node:http'
-import { listOf, oneOf, text } from '../base/scalars.ts'
+import { judgedText, listOf, oneOf } from '../base/scalars.ts'
 import { doubts } from './doubts.ts'
 import { parseHostPattern } from './host.ts'
 import { parsePathPattern } from './path-pattern.ts'
-
-/** Text about which `judge` has nothing to say. */
-function judgedText(judge: (given: string) => string | undefined, jsonSchema: Record<string, unknown> = {}) {
-  return text()
-    .superRefine((given, context) => {
-      const message = judge(given)
-      if (message !== undefined) context.addIssue({ code: 'custom', message })
-    })
-    .meta({ type: 'string', ...jsonSchema })
-}
 
 function faultOf(parsed: object): string | undefined {
   return 'fault' in parsed && typeof parsed.fault === 'string' ? parsed.fault : undefined
@@ -30,13 +20,13 @@ function methodFault(given: string): string | undefined {
 
 /** The part of a route that says which requests it owns. */
 export const pathOptions = {
-  host: judgedText((given) => faultOf(parseHostPattern(given)))
+  host: judgedText('a host such as api.example.com or *.example.com', (given) => faultOf(parseHostPattern(given)))
     .optional()
     .describe('the Host asked for: exact, or *.example.com; port and letter case do not matter'),
-  path: judgedText((given) => faultOf(parsePathPattern(given)), { minLength: 1 }).describe(
-    'literal segments, * for exactly one, ** at the end for the rest',
-  ),
-  methods: listOf(judgedText(methodFault, { enum: knownMethods }))
+  path: judgedText('a path such as /orders/* or /orders/**', (given) => faultOf(parsePathPattern(given)), {
+    minLength: 1,
+  }).describe('literal segments, * for exactly one, ** at the end for the rest'),
+  methods: listOf(judgedText('a method of HTTP such as GET or POST', methodFault, { enum: knownMethods }))
     .optional()
     .describe('default: all that no other route with this path lists; GET includes HEAD'),
   allow_in_path: listOf(oneOf(...doubts))
