@@ -160,9 +160,10 @@ describe('a server that stops', () => {
 
   it('cuts off what takes longer than the grace, and counts it', async () => {
     const server = await start('shutdown_grace: 100ms')
+    expect(await statusOf(portOf(server, 'one'), '/one')).toBe(200)
     const release = hold()
     const cut = [1, 2].map(() => sendRaw(portOf(server, 'one'), get('/one')))
-    await until(() => upstream.requests.length === 2)
+    await until(() => upstream.requests.length === 3)
     expect(await server.stop()).toBe(2)
     expect(await Promise.all(cut)).toEqual(['', ''])
     expect(log.entries().slice(-3)).toMatchObject([
