@@ -7,6 +7,7 @@ import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import { defaultListener, type ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
+import { routeNames } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
 import type { TokenRequest } from './egress/token-request.ts'
@@ -15,7 +16,7 @@ import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer
 import { type Callers, createCallers } from './ingress/callers.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
-import { foldHeaderName } from './proxy/header-names.ts'
+import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
@@ -69,7 +70,14 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
-  const routes = config.routes.map((route) => compileRoute(route, { config, egress, viaName }))
+  const placed = config.routes.map((route) => ({
+    ...route,
+    listener: route.listener ?? defaultListener(config.listeners),
+  }))
+  const names = routeNames(placed)
+  const routes = placed.map((route, index) =>
+    compileRoute({ ...route, name: names[index] ?? '' }, { config, egress, viaName }),
+  )
   for (const { keys } of trusted) keys.start()
   return {
     log,
@@ -126,7 +134,10 @@ interface RouteContext {
   readonly viaName: string
 }
 
-function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteContext): Route {
+function compileRoute(
+  route: RouteOptions & Pick<Route, 'name' | 'listener'>,
+  { config, egress, viaName }: RouteContext,
+): Route {
   const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
   const token = route.token && {
     client: route.token.client,
@@ -138,15 +149,15 @@ function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteCon
   const headers = compileHeaderPolicy({
     viaName,
     reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
-    identityHeaders: tellsIdentity(route) ? mergeHeaders(config.identity_headers, route.identity_headers) : {},
+    identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
     ...(token && { tokenHeader: token.header }),
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
     ...(route.forwarded_headers !== undefined && { forwardedHeaders: route.forwarded_headers }),
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
   })
   return {
-    name: route.name ?? routeName(route),
-    listener: route.listener ?? defaultListener(config.listeners),
+    name: route.name,
+    listener: route.listener,
     path: route.path,
     ...(route.host !== undefined && { host: route.host }),
     ...(route.methods && { methods: route.methods }),
@@ -160,17 +171,7 @@ function compileRoute(route: RouteOptions, { config, egress, viaName }: RouteCon
   }
 }
 
-/** A route's own header replaces the one that many servers take for the same, however either is spelt. */
-function mergeHeaders(all: RouteOptions['identity_headers'] = {}, own: RouteOptions['identity_headers'] = {}) {
-  const names = new Set(Object.keys(own).map(foldHeaderName))
-  return { ...Object.fromEntries(Object.entries(all).filter(([name]) => !names.has(foldHeaderName(name)))), ...own }
-}
-
 /** An API that the gateway has a token for is not told who called, unless the route says so. */
 function tellsIdentity({ require, token, forwarded_headers: forwarded = token === undefined }: RouteOptions): boolean {
   return require !== undefined && forwarded
-}
-
-function routeName({ host = '', path, methods }: RouteOptions): string {
-  return `${host}${path}${methods ? ` ${methods.join(',')}` : ''}`
 }

@@ -23,13 +23,15 @@ export function referenceFindings(values: unknown): Finding[] {
     ...clientFindings(tree(root.clients), servers),
     ...issuerFindings(servers),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
-    ...nameFindings(list(root.routes)),
-    ...(root.listeners !== undefined && Object.keys(tree(root.listeners)).length === 0
-      ? [{ path: ['listeners'], message: 'names no listener: give it one, or remove the key' }]
-      : []),
+    ...emptinessFindings(root.listeners),
     ...addressFindings(root),
     ...unusedFindings(root),
   ]
+}
+
+function emptinessFindings(listeners: unknown): Finding[] {
+  const isEmptyMap = listeners !== undefined && listeners === tree(listeners) && Object.keys(listeners).length === 0
+  return isEmptyMap ? [{ path: ['listeners'], message: 'names no listener: give it one, or remove the key' }] : []
 }
 
 function clientFindings(clients: Tree, servers: Tree): Finding[] {
@@ -64,12 +66,13 @@ function issuerFindings(servers: Tree): Finding[] {
     const issuers = [tree(accessTokens).issuers ?? issuer].flat()
     if (issuers[0] === undefined)
       findings.push({ path, message: 'has access_tokens and no issuer; give it issuer, or access_tokens.issuers' })
-    for (const trusted of issuers.map((value) => written(value) ?? '')) {
+    for (const value of issuers) {
+      const trusted = written(value) ?? ''
       const owner = owners.get(trusted)
       if (trusted !== '' && owner !== undefined)
         findings.push({
           path,
-          message: `trusts the issuer ${trusted}, as ${owner} does; one of them must not have access_tokens`,
+          message: `trusts the issuer ${shown(value)}, as ${owner} does; one of them must not have access_tokens`,
         })
       owners.set(trusted, name)
     }
@@ -114,11 +117,11 @@ function requireFindings(require: unknown, path: Path, servers: Tree): Finding[]
   }
   return list(issuers).flatMap((name, index) => {
     const unknown = unknownName(name, servers, [...path, 'issuers', index], 'authorization server')
-    if (unknown.length > 0 || trusted.includes(String(name))) return unknown
+    if (unknown.length > 0 || trusted.includes(written(name) ?? '')) return unknown
     return [
       {
         path: [...path, 'issuers', index],
-        message: `names ${name}, which has no access_tokens block, so that its tokens are not trusted`,
+        message: `names ${shown(name)}, which has no access_tokens block, so that its tokens are not trusted`,
       },
     ]
   })
@@ -163,26 +166,25 @@ function unusedFindings(root: Tree): Finding[] {
   return unused.map((name) => ({ path: ['clients', name], message: 'is used by no route', warning: true }))
 }
 
-/** Route names tell routes apart in logs and metrics. */
-function nameFindings(routes: readonly unknown[]): Finding[] {
-  const names = routes.map((route) => written(tree(route).name))
-  return names.flatMap((name, index) => {
-    const first = names.indexOf(name)
-    return name === undefined || first === index
-      ? []
-      : [{ path: ['routes', index, 'name'], message: `"${name}" is the name of routes[${first}] too` }]
-  })
-}
-
 function unknownName(value: unknown, known: Tree, path: Path, kind: string): Finding[] {
   const name = written(value)
   if (name === undefined || Object.hasOwn(known, name)) return []
-  return [{ path, message: `there is no ${kind} "${name}"${suggest(name, Object.keys(known))}` }]
+  return [
+    {
+      path,
+      message: `there is no ${kind} ${value instanceof Substituted ? shown(value) : `"${name}"`}${suggest(name, Object.keys(known))}`,
+    },
+  ]
 }
 
 function written(value: unknown): string | undefined {
   if (value instanceof Substituted && !value.fromFile) return value.read()
   return typeof value === 'string' ? value : undefined
+}
+
+/** As it stands in the file: what a variable holds may be a secret in the wrong place. */
+function shown(value: unknown): string {
+  return value instanceof Substituted ? value.written : String(value)
 }
 
 function tree(value: unknown): Tree {

@@ -32,7 +32,9 @@ const given = (value: unknown) => value !== undefined
 /** One route: which requests, who may come in, with which token and where they go on. */
 export const routeOptions = z
   .strictObject({
-    name: routeName().optional().describe('in logs; default is host, path and methods'),
+    name: routeName()
+      .optional()
+      .describe('in logs; default is host, path and methods, behind the listener where several have the same'),
     listener: text().optional().describe('needed as soon as there are two listeners'),
     ...pathOptions,
     public: flag().optional().describe('true: anybody may come in; stands alone'),
@@ -59,6 +61,11 @@ export const routeOptions = z
     ...ruleOverMap,
     path: ['token'],
     message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
+  })
+  .refine((route) => !(given(route.token) && route.forward_authorization === true), {
+    ...ruleOverMap,
+    path: ['forward_authorization'],
+    message: "stands on a route with token, where the gateway's own stands in its place: remove it",
   })
   .refine((route) => !given(route.upstream_401) || given(route.token), {
     ...ruleOverMap,

@@ -1,3 +1,4 @@
+import { foldHeaderName } from '../base/header-lists.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
@@ -7,6 +8,7 @@ import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
 import { defaultListener } from './listener.ts'
 import type { Finding } from './references.ts'
+import { nameFindings } from './route-names.ts'
 import { type RouteOptions, routeOptions } from './schema.ts'
 
 /**
@@ -14,7 +16,12 @@ import { type RouteOptions, routeOptions } from './schema.ts'
  * every route that is good by itself, also where others are not.
  */
 export function semanticFindings(values: unknown): Finding[] {
-  const { routes: written, clients, listeners } = Object(values) as Readonly<Record<string, unknown>>
+  const {
+    routes: written,
+    clients,
+    listeners,
+    identity_headers: headersOfAll,
+  } = Object(values) as Readonly<Record<string, unknown>>
   const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index) => {
     const parsed = routeOptions.safeParse(value)
     return parsed.success ? [{ index, route: parsed.data }] : []
@@ -24,7 +31,11 @@ export function semanticFindings(values: unknown): Finding[] {
       ...upstreamFindings(route, index, isBound(route, clients)),
       ...everybodyFindings(route, index),
       ...identityFindings(route, index),
+      ...spellingFindings(route, index, headersOfAll),
     ]),
+    ...nameFindings(
+      routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
+    ),
     ...patternFindings(routes, listeners),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
@@ -107,6 +118,17 @@ function identityFindings(route: RouteOptions, index: number): Finding[] {
             'is never sent to the upstream of a token route; write forwarded_headers: true if it is to know who calls',
         },
       ]
+}
+
+/** Whoever writes `X-User` for all and `x_user` for one means one header, and nobody sees that the one replaces the other. */
+function spellingFindings({ identity_headers: own = {} }: RouteOptions, index: number, all: unknown): Finding[] {
+  const spellings = new Map(Object.keys(Object(all)).map((name) => [foldHeaderName(name), name]))
+  return Object.keys(own).flatMap((name) => {
+    const other = spellings.get(foldHeaderName(name))
+    if (other === undefined || other === name) return []
+    const message = `is, to servers, the header ${other} of the identity_headers for all routes; write both alike`
+    return [{ path: ['routes', index, 'identity_headers', name], message }]
+  })
 }
 
 function patternFindings(

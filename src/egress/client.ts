@@ -4,6 +4,7 @@ import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
 import { createClientCertificate } from '../base/client-certificate.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
+import { isReadOnTheWay } from '../base/header-lists.ts'
 import { keyFaultOf } from '../base/private-key.ts'
 import {
   flag,
@@ -137,25 +138,9 @@ export function isCertificateBound(client: ClientOptions): boolean {
   return client.tls_client_certificate_bound_access_tokens === true
 }
 
-/** Headers that a token can never go out in: they frame or route the request. */
-const unfitHeaders = [
-  'connection',
-  'content-length',
-  'content-type',
-  'cookie',
-  'expect',
-  'forwarded',
-  'host',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'via',
-]
-
 const headerName = () =>
   parsedText<string>('the name of a header that can bear a token, such as Authorization', (given) =>
-    /^[A-Za-z0-9-]+$/.test(given) && !unfitHeaders.includes(given.toLowerCase()) ? given : undefined,
+    /^[A-Za-z0-9-]+$/.test(given) && !isReadOnTheWay(given.toLowerCase()) ? given : undefined,
   )
 
 /** Which token a route's upstream needs. */

@@ -1,14 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
-import {
-  connectionOptions,
-  headerPairs,
-  headerValues,
-  hopByHopHeaders,
-  isHeaderName,
-  isHeaderValue,
-  isProxyHeader,
-} from './header-names.ts'
+import { hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
+import { connectionOptions, headerPairs, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
 
 /** What goes to the caller before the body. */
 export interface AnswerHead {

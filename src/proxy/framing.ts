@@ -1,5 +1,6 @@
 import { GatewayError } from '../base/errors.ts'
-import { foldHeaderName, headerPairs } from './header-names.ts'
+import { foldHeaderName } from '../base/header-lists.ts'
+import { headerPairs } from './header-names.ts'
 
 /** How long a request's body is, in the one way in which it may be said. */
 export type Framing =

@@ -1,15 +1,3 @@
-/**
- * The spelling of a header name that every server could take it for: lower-case, with `-` for whatever is no letter or
- * digit. CGI, WSGI and their kin read `X_Client_Id` and `X-Client-Id` as one header.
- */
-export function foldHeaderName(name: string): string {
-  const lower = name.toLowerCase()
-  return plainName.test(lower) ? lower : lower.replace(notAlphanumeric, '-')
-}
-
-const plainName = /^[a-z0-9-]*$/
-const notAlphanumeric = /[^a-z0-9]/g
-
 /** A header name. @see https://www.rfc-editor.org/rfc/rfc9110#section-5.1 */
 export function isHeaderName(text: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)
@@ -43,24 +31,4 @@ export function listMembers(values: readonly string[]): string[] {
 export function connectionOptions(rawHeaders: readonly string[]): ReadonlySet<string> {
   const values = ['connection', 'proxy-connection'].flatMap((name) => headerValues(rawHeaders, name))
   return new Set(listMembers(values).map((name) => name.toLowerCase()))
-}
-
-/**
- * What concerns one connection and never passes to the next, in either direction; `Transfer-Encoding` and
- * `Content-Length` are said anew on each side, from the framing that was read.
- * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
- */
-export const hopByHopHeaders: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
-
-/** `Proxy` alone is read by CGI programs as the variable HTTP_PROXY ("httpoxy"). */
-export function isProxyHeader(folded: string): boolean {
-  return folded === 'proxy' || folded.startsWith('proxy-')
 }

@@ -1,7 +1,15 @@
 import { type ClaimPath, readClaim } from '../base/claim-path.ts'
+import { foldHeaderName } from '../base/header-lists.ts'
 
 /** Which header tells which claim. */
 export type IdentityHeaders = Readonly<Record<string, ClaimPath>>
+
+/** A route's own header replaces the one of all routes that servers could take for the same, however either is spelt. */
+export function mergeIdentityHeaders(all: IdentityHeaders = {}, own: IdentityHeaders = {}): IdentityHeaders {
+  const names = new Set(Object.keys(own).map(foldHeaderName))
+  const others = Object.entries(all).filter(([name]) => !names.has(foldHeaderName(name)))
+  return Object.fromEntries([...others, ...Object.entries(own)])
+}
 
 /** The headers, by lower-case name, that tell these claims; a claim that is absent gives no header. */
 export function identityHeaderValues(headers: IdentityHeaders, claims: object): Map<string, string> {

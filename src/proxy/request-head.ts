@@ -1,6 +1,7 @@
 import { GatewayError } from '../base/errors.ts'
+import { foldHeaderName, methodOverrideHeaders } from '../base/header-lists.ts'
 import type { RequestHead } from './framing.ts'
-import { connectionOptions, foldHeaderName, headerPairs, headerValues, listMembers } from './header-names.ts'
+import { connectionOptions, headerPairs, headerValues, listMembers } from './header-names.ts'
 
 /**
  * Refuses a second Host or Authorization: whoever reads the other one of the two sees another host or another caller.
@@ -48,12 +49,6 @@ export function asksForWebSocket(rawHeaders: readonly string[]): boolean {
   const protocols = listMembers(headerValues(rawHeaders, 'upgrade')).map((each) => each.toLowerCase())
   return protocols.includes('websocket') && connectionOptions(rawHeaders).has('upgrade')
 }
-
-const methodOverrideHeaders: ReadonlySet<string> = new Set([
-  'x-http-method-override',
-  'x-http-method',
-  'x-method-override',
-])
 
 /** The methods that override headers name, in capitals: an upstream that believes them serves another method. */
 export function readMethodOverrides(rawHeaders: readonly string[]): string[] {

@@ -1,14 +1,14 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { plainAddress } from '../base/network.ts'
-import { isForwarded, isOverride, isTrace } from './header-lists.ts'
 import {
-  connectionOptions,
   foldHeaderName,
-  headerPairs,
-  headerValues,
   hopByHopHeaders,
+  isForwarded,
+  isOverride,
   isProxyHeader,
-} from './header-names.ts'
+  isTrace,
+} from '../base/header-lists.ts'
+import { plainAddress } from '../base/network.ts'
+import { connectionOptions, headerPairs, headerValues } from './header-names.ts'
 import { type IdentityHeaders, identityHeaderValues } from './identity-headers.ts'
 
 /** What a route does with headers, as configured. */

@@ -6,6 +6,7 @@ import {
   createClientCertificate,
 } from '../base/client-certificate.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
+import { foldHeaderName, hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
 import { keyFaultOf } from '../base/private-key.ts'
 import {
   certificates,
@@ -19,7 +20,7 @@ import {
   text,
 } from '../base/scalars.ts'
 import type { Secret } from '../base/secret.ts'
-import { foldHeaderName, hopByHopHeaders, isHeaderName, isProxyHeader } from './header-names.ts'
+import { isHeaderName } from './header-names.ts'
 import { mostKeptBytes } from './kept-body.ts'
 
 const timeouts = z

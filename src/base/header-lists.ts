@@ -86,3 +86,62 @@ export const isTrace = createNameSet([
   'x-datadog-',
   'sentry-trace',
 ])
+
+/**
+ * The spelling of a header name that every server could take it for: lower-case, with `-` for whatever is no letter or
+ * digit. CGI, WSGI and their kin read `X_Client_Id` and `X-Client-Id` as one header.
+ */
+export function foldHeaderName(name: string): string {
+  const lower = name.toLowerCase()
+  return plainName.test(lower) ? lower : lower.replace(notAlphanumeric, '-')
+}
+
+const plainName = /^[a-z0-9-]*$/
+const notAlphanumeric = /[^a-z0-9]/g
+
+/**
+ * What concerns one connection and never passes to the next, in either direction; `Transfer-Encoding` and
+ * `Content-Length` are said anew on each side, from the framing that was read.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+ */
+export const hopByHopHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+
+/** `Proxy` alone is read by CGI programs as the variable HTTP_PROXY ("httpoxy"). */
+export function isProxyHeader(folded: string): boolean {
+  return folded === 'proxy' || folded.startsWith('proxy-')
+}
+
+/** By these some frameworks serve another method than the request's own. */
+export const methodOverrideHeaders: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+])
+
+/** What frames or routes a request, or says what its body is: nothing else can stand in these. */
+const framing: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'range',
+  'via',
+])
+
+/** True for a header, by folded name, that servers and proxies read for themselves: no token can go out in it. */
+export function isReadOnTheWay(folded: string): boolean {
+  return (
+    [framing, hopByHopHeaders, methodOverrideHeaders].some((names) => names.has(folded)) ||
+    [isProxyHeader, isOverride, isForwarded].some((includes) => includes(folded))
+  )
+}
