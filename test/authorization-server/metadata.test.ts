@@ -76,7 +76,10 @@ describe('where the metadata is looked for', () => {
     publish({ '/internal/metadata?of=one': { issuer, token_endpoint: `${issuer}/token` } })
     expect(await serverOf(issuer, { discovery_url: url }).endpoint('token_endpoint')).toBe(`${issuer}/token`)
     publish({})
-    expect((await failureOf(serverOf(issuer, { discovery_url: url }).endpoint('jwks_uri'))).code).toBe(invalid)
+    const { code, options } = await failureOf(serverOf(issuer, { discovery_url: url }).endpoint('jwks_uri'))
+    expect(code).toBe(invalid)
+    // The query is not told: a key may stand in it.
+    expect(options.reason).toBe(`discovery at ${site.url}/internal/metadata was answered with 404`)
     expect(paths()).toEqual(['/internal/metadata?of=one', '/internal/metadata?of=one'])
   })
 

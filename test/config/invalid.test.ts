@@ -5,7 +5,7 @@ import { ConfigError } from '../../src/config/config-error.ts'
 import { parseConfig } from '../../src/config/load.ts'
 
 const folder = join(import.meta.dirname, 'invalid')
-const env = { HOME: '/home/somebody', SCOPEGATE_TEST_EMPTY: '' }
+const env = { HOME: '/home/somebody', SCOPEGATE_TEST_EMPTY: '', HUNTER: 'hunter2' }
 
 /** Each broken file ends with the lines that it must be answered with, each behind `#> `. */
 function expectedLines(text: string): string[] {
@@ -32,6 +32,7 @@ describe('a configuration named by its mistake', () => {
       const expected = expectedLines(text)
       expect(expected).not.toEqual([])
       expect(lines(join(folder, name), text)).toEqual(expected)
+      expect(expected.join()).not.toContain('hunter2')
     })
   }
 

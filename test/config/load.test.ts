@@ -175,3 +175,29 @@ it('an anchor may be used by many routes', () => {
   const text = `x-open: &open { public: true, upstream: "http://a:1" }\nroutes:\n${routes.join('\n')}\n`
   expect(parseConfig(text, { file: 'x.yaml' }).routes).toHaveLength(300)
 })
+
+it('nesting that nobody could read is a fault, however deep it is', () => {
+  for (const depth of [100, 20_000]) {
+    const text = `routes: ${'['.repeat(depth)}${']'.repeat(depth)}`
+    expect(() => parseConfig(text, { file: 'x.yaml' })).toThrow(/is nested/)
+  }
+})
+
+it('a method of authentication may stand in a variable', () => {
+  const text =
+    server + client('"${env:S}"').replace('client_id', 'token_endpoint_auth_method: "${env:M}", client_id') + route
+  const config = parseConfig(text, { file: 'x.yaml', env: { S: 'secret', M: 'client_secret_post' } })
+  expect(config.clients.c?.token_endpoint_auth_method).toBe('client_secret_post')
+})
+
+it('URLs in capitals, with default ports and with IPv6 are taken as they stand', () => {
+  for (const url of [
+    'https://API.example.com',
+    'https://a.example.com:443/x',
+    'http://[::1]:8080/',
+    'http://a:1/%7Bx%7D',
+  ]) {
+    const text = `routes: [{ path: /a, public: true, upstream: "${url}" }]`
+    expect(parseConfig(text, { file: 'x.yaml' }).routes[0]?.upstream.url).toBe(url)
+  }
+})

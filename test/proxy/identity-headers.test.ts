@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { claimText } from '../../src/proxy/identity-headers.ts'
+import { claimText, mergeIdentityHeaders } from '../../src/proxy/identity-headers.ts'
 
 test.each([
   ['archival-service', 'archival-service'],
@@ -42,4 +42,9 @@ test('a list tells as many values as it has, whatever stands in them', () => {
     }),
     { numRuns: 1000 },
   )
+})
+
+test('a header of the route replaces the one of all routes that a server could take for it', () => {
+  const all = { 'X-User': ['sub'], 'X-Client': ['azp'] }
+  expect(mergeIdentityHeaders(all, { x_user: ['email'] })).toEqual({ 'X-Client': ['azp'], x_user: ['email'] })
 })
