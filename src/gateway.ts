@@ -8,6 +8,7 @@ import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
 import { answerError, toGatewayError } from './error-response.ts'
 import { readBearerToken } from './ingress/bearer-token.ts'
+import { enforce, reportTo } from './ingress/report-mode.ts'
 import { callerAddress, isTrustedPeer } from './proxy/forwarded.ts'
 import { readFraming } from './proxy/framing.ts'
 import { headerValues } from './proxy/header-names.ts'
@@ -20,7 +21,7 @@ import {
   requireSingleHeaders,
 } from './proxy/request-head.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
-import { logRefusal, logRequest, type Outcome } from './request-log.ts'
+import { logRefusal, logRequest, noteRefusal, type Outcome } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
 import { type Listener, type Parts, type Route, wire } from './wiring.ts'
@@ -205,16 +206,28 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
   return route
 }
 
-/** Gives back the claims of the caller's token, on routes that require one. */
-async function admit(
+/**
+ * Gives back the claims of the caller's token, on routes that require one. In report mode everybody comes in, and those
+ * who would not have done so have no claims.
+ */
+async function admit(exchange: Exchange, route: Route): Promise<object | undefined> {
+  const { outcome } = exchange
+  if (route.report?.isOn()) outcome.report = { required: route.report.required }
+  const judge = outcome.report ? reportTo(noteRefusal(outcome.report)) : enforce
+  await judge(() => route.callers?.check(outcome.address))
+  const claims = await judge(() => requireToken(exchange, route))
+  return outcome.report?.refusal ? undefined : claims
+}
+
+async function requireToken(
   { request, response, target, parts, outcome }: Exchange,
   route: Route,
 ): Promise<object | undefined> {
-  route.callers?.check(outcome.address)
   if (!route.requirement) return undefined
   const bearer = readBearerToken(request.headers.authorization, target)
   const token = await whileOpen(response, parts.accessTokens.verify(bearer, route.requirement))
   outcome.callerId = token.clientId
+  outcome.scopes = token.scopes
   route.requirement.check(token)
   return token.claims
 }

@@ -11,12 +11,34 @@ export interface Outcome {
   address?: string
   /** The client that the caller's token was issued to. */
   callerId?: string | undefined
+  /** The scopes of the caller's token. */
+  scopes?: readonly string[]
+  /** On a route in report mode. */
+  report?: Report
   /** The configured client whose token went to the upstream. */
   client?: string
   tokenSource?: 'memory' | 'redis' | 'fetched'
   /** The upstream refused the token, and another one was to be had. */
   replaced?: true
   upstreamStatus?: number
+}
+
+/** What a route in report mode found out about a request that it let in. */
+export interface Report {
+  /** The scopes that the route requires. */
+  readonly required: {
+    readonly scopes?: readonly string[] | undefined
+    readonly any_scope?: readonly string[] | undefined
+  }
+  /** With what it would have been refused, had the route enforced. */
+  refusal?: GatewayError
+}
+
+/** Keeps the first refusal: the answer that the caller would have got. */
+export function noteRefusal(report: Report): (refusal: GatewayError) => void {
+  return (refusal) => {
+    report.refusal ??= refusal
+  }
 }
 
 export interface LoggedRequest {
@@ -44,6 +66,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     reason: error?.options.reason,
     cause: error?.cause === undefined ? undefined : errorTrail(error.cause),
     frames: error?.code === 'internal_error' ? errorFrames(error.cause) : undefined,
+    ...(outcome.report && reportLine(outcome.report, outcome.scopes)),
     address: outcome.address,
     caller: outcome.callerId,
     client: outcome.client,
@@ -55,6 +78,22 @@ export function logRequest(log: Log, request: LoggedRequest): void {
   if (error?.code === 'internal_error') log.error(line, 'request')
   else if (error && error.status >= 500) log.warn(line, 'request')
   else log.info(line, 'request')
+}
+
+/** What a route in report mode says beside the rest, which `scopegate report` sums up. */
+function reportLine({ required, refusal }: Report, scopes: readonly string[] | undefined) {
+  return {
+    mode: 'report',
+    would_be: refusal && {
+      status: refusal.status,
+      code: refusal.code,
+      reason: refusal.options.reason,
+      cause: refusal.cause === undefined ? undefined : errorTrail(refusal.cause),
+    },
+    scopes,
+    required_scopes: required.scopes,
+    required_any_scope: required.any_scope,
+  }
 }
 
 const longestPath = 2000

@@ -14,6 +14,7 @@ import type { TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
 import { type Callers, createCallers } from './ingress/callers.ts'
+import { createReportMode, type ReportMode } from './ingress/report-mode.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
@@ -26,6 +27,8 @@ export interface Route extends RoutePattern {
   readonly name: string
   readonly callers?: Callers
   readonly requirement?: Requirement
+  /** While it is on, nobody is refused who does not meet the two above. */
+  readonly report?: ReportMode
   readonly token?: {
     readonly client: string
     readonly request: TokenRequest
@@ -76,8 +79,10 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   }))
   const names = routeNames(placed)
   const routes = placed.map((route, index) =>
-    compileRoute({ ...route, name: names[index] ?? '' }, { config, egress, viaName }),
+    compileRoute({ ...route, name: names[index] ?? '' }, { config, egress, viaName, clock }),
   )
+  for (const { name, listener, report } of routes)
+    if (report?.isOn()) log.warn({ listener, route: name, until: new Date(report.until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
   return {
     log,
@@ -132,11 +137,12 @@ interface RouteContext {
   readonly config: Config
   readonly egress: Egress
   readonly viaName: string
+  readonly clock: Clock
 }
 
 function compileRoute(
   route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, egress, viaName }: RouteContext,
+  { config, egress, viaName, clock }: RouteContext,
 ): Route {
   const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
   const token = route.token && {
@@ -146,6 +152,7 @@ function compileRoute(
     scheme: route.token.scheme,
     replaceRefused: route.upstream_401 !== 'pass',
   }
+  const report = createReportMode(route, clock)
   const headers = compileHeaderPolicy({
     viaName,
     reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
@@ -165,6 +172,7 @@ function compileRoute(
     admission: admissionOf(route),
     ...(route.callers && { callers: createCallers(route.callers) }),
     ...(route.require && { requirement: createRequirement(route.require) }),
+    ...(report && { report }),
     ...(token && { token }),
     headers,
     upstream,

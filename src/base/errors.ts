@@ -45,6 +45,21 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
+/** The codes that answer the question who may come in: what a route in report mode lets pass, and `report` sums up. */
+const admissionCodes: readonly string[] = [
+  'invalid_request',
+  'token_required',
+  'invalid_token',
+  'caller_not_allowed',
+  'insufficient_scope',
+  'claim_required',
+  'keys_unavailable',
+] satisfies ErrorCode[]
+
+export function isAdmissionCode(code: string): boolean {
+  return admissionCodes.includes(code)
+}
+
 /** What stands in `WWW-Authenticate: Bearer` beside the realm. @see https://www.rfc-editor.org/rfc/rfc6750#section-3 */
 export interface Challenge {
   readonly error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'

@@ -1,13 +1,15 @@
 import { formatFault } from '../config/config-error.ts'
 import { loadConfig } from '../config/load.ts'
 
-/** Prints each fault as `file:line:column: path: message`, warnings included; with `strict` warnings are faults too. */
+/** Prints each fault as `file:line:column: path: message`, warnings included; with `strict` warnings are faults too, and notes never. */
 export function check(options: { readonly config: string; readonly strict?: true }): void {
   const config = loadConfig(options.config)
   for (const warning of config.warnings) {
     const path = options.strict ? warning.path : `warning: ${warning.path}`
     process.stderr.write(`${formatFault(config.file, { ...warning, path })}\n`)
   }
+  for (const note of config.notes)
+    process.stderr.write(`${formatFault(config.file, { ...note, path: `note: ${note.path}` })}\n`)
   if (options.strict && config.warnings.length > 0) {
     process.exitCode = 1
     return

@@ -1,7 +1,10 @@
 import type { RouteOptions } from './schema.ts'
 
-/** Who may come in by a route, as text: two routes are open to the same callers if and only if theirs are equal. */
-export function admissionOf(route: Pick<RouteOptions, 'require' | 'callers' | 'public'>): string {
+/**
+ * Who may come in by a route, as text: two routes are open to the same callers if and only if theirs are equal. A route in
+ * report mode is open to everybody, so what may be read as the path of one that enforces is no path of its own.
+ */
+export function admissionOf(route: Pick<RouteOptions, 'require' | 'callers' | 'public' | 'until'>): string {
   const { require, callers } = route
   const conditions = typeof require === 'object' && {
     scopes: sorted(require.scopes),
@@ -11,7 +14,12 @@ export function admissionOf(route: Pick<RouteOptions, 'require' | 'callers' | 'p
       .sort(([one], [other]) => (one < other ? -1 : 1)),
     issuers: sorted(require.issuers),
   }
-  return JSON.stringify({ public: route.public, require: conditions || require, networks: sorted(callers?.networks) })
+  return JSON.stringify({
+    public: route.public,
+    until: route.until,
+    require: conditions || require,
+    networks: sorted(callers?.networks),
+  })
 }
 
 function sorted(values: readonly string[] | undefined): string[] | undefined {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { ConfigError, type Fault } from './config-error.ts'
 import { issueFaults } from './issues.ts'
-import { referenceFindings } from './references.ts'
+import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions } from './schema.ts'
 import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
 import { semanticFindings } from './semantics.ts'
@@ -17,6 +18,8 @@ export interface Config extends ConfigOptions {
   readonly hash: string
   /** What is allowed, and deserves a second look. */
   readonly warnings: readonly Fault[]
+  /** What is meant, and not to be forgotten: the routes in report mode. */
+  readonly notes: readonly Fault[]
 }
 
 /**
@@ -38,12 +41,15 @@ function readConfigFile(file: string): string {
   }
 }
 
-/** The same for text in hand; `file` is what it is called, and what relative paths in it are relative to. */
+/**
+ * The same for text in hand; `file` is what it is called, and what relative paths in it are relative to. Dates in it are
+ * judged as seen from `now`, in milliseconds since the epoch.
+ */
 export function parseConfig(
   text: string,
-  options: { readonly file: string; readonly env?: SubstitutionSources['env'] },
+  options: { readonly file: string; readonly env?: SubstitutionSources['env']; readonly now?: number },
 ): Config {
-  const { file, env = process.env } = options
+  const { file, env = process.env, now = systemClock.now() } = options
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = []
@@ -60,17 +66,19 @@ export function parseConfig(
     const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
     faults.push(...told.filter(({ path }) => !unsubstituted.has(path)))
   }
-  const findings = [...referenceFindings(values), ...semanticFindings(values)]
-  faults.push(
-    ...findings.filter((finding) => !finding.warning).map((finding) => document.fault(finding.path, finding.message)),
-  )
+  const findings = [...referenceFindings(values), ...semanticFindings(values, now)]
+  const told = (chosen: (finding: Finding) => unknown) =>
+    findings.filter(chosen).map(({ path, message }) => document.fault(path, message))
+  faults.push(...told(({ warning, note }) => !warning && !note))
   if (!parsed.success || document.faults.length > 0 || faults.length > 0)
     throw new ConfigError(file, sorted([...document.faults, ...faults]))
-  const warnings = [
-    ...findings.map((finding) => document.fault(finding.path, finding.message)),
-    ...plainSecrets(parsed.data, [], document),
-  ]
-  return { ...parsed.data, file, hash: createHash('sha256').update(text).digest('hex'), warnings: sorted(warnings) }
+  return {
+    ...parsed.data,
+    file,
+    hash: createHash('sha256').update(text).digest('hex'),
+    warnings: sorted([...told(({ warning }) => warning), ...plainSecrets(parsed.data, [], document)]),
+    notes: sorted(told(({ note }) => note)),
+  }
 }
 
 /** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */

@@ -8,6 +8,8 @@ export interface Finding {
   readonly path: Path
   readonly message: string
   readonly warning?: true
+  /** Meant, and to be told all the same: nobody takes it for a mistake, however strict. */
+  readonly note?: true
 }
 
 type Tree = Record<string, unknown>

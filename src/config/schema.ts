@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
+import { faultRule } from '../base/fault-rule.ts'
 import { duration, flag, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
 import { callersOptions } from '../ingress/callers.ts'
+import { findReportModeFault, reportModeOptions } from '../ingress/report-mode.ts'
 import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
 import { pathOptions } from '../routes/path-options.ts'
@@ -40,6 +42,7 @@ export const routeOptions = z
     public: flag().optional().describe('true: anybody may come in; stands alone'),
     require: requireOptions.optional(),
     callers: callersOptions.optional(),
+    ...reportModeOptions,
     token: tokenOptions.optional(),
     ...proxyRouteOptions,
   })
@@ -72,6 +75,7 @@ export const routeOptions = z
     path: ['upstream_401'],
     message: 'stands on a route without token, where the answers of the upstream are passed on as they are',
   })
+  .check(faultRule(['mode', 'until'], findReportModeFault))
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
 const authorizationServer = authorizationServerOptions({

@@ -3,6 +3,7 @@ import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
+import { judgeUntil } from '../ingress/report-mode.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
@@ -15,7 +16,7 @@ import { type RouteOptions, routeOptions } from './schema.ts'
  * What single values cannot tell: routes that get in each other's way, and tokens that would go out in the open. Looks at
  * every route that is good by itself, also where others are not.
  */
-export function semanticFindings(values: unknown): Finding[] {
+export function semanticFindings(values: unknown, now: number): Finding[] {
   const {
     routes: written,
     clients,
@@ -30,6 +31,7 @@ export function semanticFindings(values: unknown): Finding[] {
     ...routes.flatMap(({ index, route }) => [
       ...upstreamFindings(route, index, isBound(route, clients)),
       ...everybodyFindings(route, index),
+      ...untilFindings(route, index, now),
       ...identityFindings(route, index),
       ...spellingFindings(route, index, headersOfAll),
     ]),
@@ -101,6 +103,13 @@ function everybodyFindings({ callers, require, token }: RouteOptions, index: num
     const message = `is everybody, and would hand the gateway's credentials to them; name the networks of the services that need the token`
     return [{ path: ['routes', index, 'callers', 'networks', at], message }]
   })
+}
+
+/** A route that refuses nobody is never forgotten, nor is what is left of it. */
+function untilFindings({ mode, until }: RouteOptions, index: number, now: number): Finding[] {
+  if (mode !== 'report' || until === undefined) return []
+  const { kind, message } = judgeUntil(until, now)
+  return [{ path: ['routes', index, 'until'], message, ...(kind !== 'fault' && { [kind]: true }) }]
 }
 
 /** Headers that would never be set are a mistake: somebody waits for them. */

@@ -5,6 +5,9 @@ import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { ask } from '../harness/raw-client.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
 
+const inTwoHours = new Date(Date.now() + 7_200_000).toISOString()
+const inThreeHours = new Date(Date.now() + 10_800_000).toISOString()
+
 /** Each row: two ways to let callers in that differ in this alone. */
 const differing: Record<string, readonly [one: string, other: string]> = {
   'whether anybody may come in': ['public: true', 'callers: { networks: [loopback] }'],
@@ -22,6 +25,14 @@ const differing: Record<string, readonly [one: string, other: string]> = {
   'networks beside a token': ['require: any_token', 'require: any_token, callers: { networks: [loopback] }'],
   'the values of a claim': ['require: { claims: { role: [a] } }', 'require: { claims: { role: [b] } }'],
   'the name of a claim': ['require: { claims: { role: [a] } }', 'require: { claims: { team: [a] } }'],
+  'whether anybody is refused at all': [
+    'require: any_token',
+    `require: any_token, mode: report, until: "${inTwoHours}"`,
+  ],
+  'from when on anybody is refused': [
+    `callers: { networks: [loopback] }, mode: report, until: "${inTwoHours}"`,
+    `callers: { networks: [loopback] }, mode: report, until: "${inThreeHours}"`,
+  ],
   'one more claim': ['require: { claims: { role: a } }', 'require: { claims: { role: a, team: b } }'],
 }
 
@@ -34,6 +45,7 @@ const alike: Record<string, readonly [one: string, other: string]> = {
     'callers: { networks: [loopback, 10.0.0.0/8] }',
     'callers: { networks: [10.0.0.0/8, loopback] }',
   ],
+  'whether the usual mode is written out': ['require: any_token', 'require: any_token, mode: enforce'],
   'the order of claims and of their values': [
     'require: { claims: { role: [a, b], team: c } }',
     'require: { claims: { team: [c], role: [b, a] } }',
