@@ -21,7 +21,7 @@ import {
   requireSingleHeaders,
 } from './proxy/request-head.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
-import { logRefusal, logRequest, noteRefusal, type Outcome } from './request-log.ts'
+import { logRefusal, logRequest, noteRefusal, type Outcome, statusOf } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
 import { type Listener, type Parts, type Route, wire } from './wiring.ts'
@@ -50,6 +50,8 @@ export interface Gateway extends GatewayListener {
   listener(name: string): GatewayListener
   /** Resolves, soon, once it is known what can be shared with other processes; they share from the first request on. */
   ready(): Promise<void>
+  /** What is counted of its requests, as text for Prometheus. */
+  metrics(): Promise<string>
   /** From now on every new request is answered 503; what is in flight goes on. */
   stop(): void
   /** Waits for what is in flight, and ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
@@ -71,6 +73,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
       return door
     },
     ready: () => parts.tokens.ready(),
+    metrics: () => parts.metrics.text(),
     stop() {
       parts.stopping = true
     },
@@ -106,7 +109,10 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
       next,
     })
       // Only the answering or the logging of an error can fail here, and neither may end the process.
-      .catch(() => request.socket.destroy())
+      .catch(() => {
+        parts.metrics.countInternalError()
+        request.socket.destroy()
+      })
       .finally(() => parts.inFlight.delete(onItsWay))
     parts.inFlight.add(onItsWay)
   }
@@ -118,7 +124,10 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
       attachTo(server, {
         options: listener.options,
         context: { realm: listener.realm },
-        refused: (error, socket) => logRefusal(parts.log, listener.name, error, socket),
+        refused: (error, socket) => {
+          logRefusal(parts.log, listener.name, error, socket)
+          parts.metrics.countRefusedConnection(listener.name, error.code)
+        },
       }),
   }
 }
@@ -330,5 +339,7 @@ function answerFailure({ request, response, listener, requestId, outcome }: Exch
 }
 
 function record({ request, target, listener, parts, requestId, startedAt, outcome }: Exchange): void {
+  const seconds = (performance.now() - startedAt) / 1000
+  parts.metrics.countRequest({ listener: listener.name, status: statusOf(outcome), seconds, outcome })
   logRequest(parts.log, { requestId, listener: listener.name, method: request.method, target, startedAt, outcome })
 }

@@ -51,6 +51,11 @@ export interface LoggedRequest {
   readonly outcome: Outcome
 }
 
+/** The status that the caller was answered with. */
+export function statusOf({ error, upstreamStatus }: Outcome): number | undefined {
+  return error ? error.status : upstreamStatus
+}
+
 /** Writes the one line that each request has. */
 export function logRequest(log: Log, request: LoggedRequest): void {
   const { outcome } = request
@@ -61,7 +66,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     route: outcome.route,
     method: request.method,
     path: loggedPath(request.target),
-    status: error ? error.status : outcome.upstreamStatus,
+    status: statusOf(outcome),
     code: outcome.code,
     reason: error?.options.reason,
     cause: error?.cause === undefined ? undefined : errorTrail(error.cause),

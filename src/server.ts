@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createAdmin } from './admin/admin.ts'
+import { processMetrics } from './admin/metrics.ts'
 import { systemClock } from './base/clock.ts'
 import { createLog, type Log } from './base/log.ts'
 import { formatFault } from './config/config-error.ts'
@@ -33,7 +34,14 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   for (const warning of config.warnings) log.warn({ at: formatFault(config.file, warning) }, 'configuration warning')
   const gateway = createGateway(config, { log })
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
-  const admin = config.admin && createServer(createAdmin({ notReady: () => (state === 'ready' ? undefined : state) }))
+  const admin =
+    config.admin &&
+    createServer(
+      createAdmin({
+        notReady: () => (state === 'ready' ? undefined : state),
+        metrics: async () => `${await gateway.metrics()}\n${await processMetrics()}`,
+      }),
+    )
   const servers = Object.entries(config.listeners).map(([name, { address }]) => {
     const door = gateway.listener(name)
     const server = createServer(door.serverOptions, door.handler)

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createMetrics, type Metrics } from './admin/metrics.ts'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
 import type { Clock } from './base/clock.ts'
@@ -57,6 +58,7 @@ export interface Parts {
   readonly accessTokens: AccessTokenVerifier
   readonly tokens: TokenSource
   readonly forwarder: Forwarder
+  readonly metrics: Metrics
   /** Who this gateway is in `Via`: another one may stand behind it, and is no loop. */
   readonly viaName: string
   stopping: boolean
@@ -81,8 +83,8 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const routes = placed.map((route, index) =>
     compileRoute({ ...route, name: names[index] ?? '' }, { config, egress, viaName, clock }),
   )
-  for (const { name, listener, report } of routes)
-    if (report?.isOn()) log.warn({ listener, route: name, until: new Date(report.until).toISOString() }, 'report mode')
+  for (const { until, ...trial } of trialsOf(routes))
+    if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
   return {
     log,
@@ -90,6 +92,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     tokens: egress.tokens,
     accessTokens: createAccessTokenVerifier(trusted, { clock }),
     forwarder: createForwarder({ clock }),
+    metrics: createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) }),
     listeners: Object.entries(config.listeners).map(([name, options]) => createListener(name, options, routes)),
     stopping: false,
     inFlight,
@@ -121,6 +124,13 @@ function trustedServers(
     const keys: KeySet = createKeySet(server, options.keys, context)
     return [{ name, issuers, keys, options: options.access_tokens }]
   })
+}
+
+/** The routes that are, or were, in report mode. */
+function trialsOf(routes: readonly Route[]) {
+  return routes.flatMap(({ listener = '', name, report }) =>
+    report ? [{ listener, route: name, until: report.until }] : [],
+  )
 }
 
 function createListener(name: string, options: ListenerOptions, routes: readonly Route[]): Listener {

@@ -63,6 +63,17 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 describe('a server', () => {
+  it('shows the metrics of its gateway and of the process at its admin listener', async () => {
+    const server = await start()
+    await statusOf(portOf(server, 'one'), '/one')
+    const { status, body } = await ask(portOf(server, 'admin'), get('/metrics'))
+    expect(status).toBe(200)
+    expect(body).toMatch(/^scopegate_requests_total\{listener="one",route="[^"]*\/one",status="200",code="ok"\} 1$/m)
+    expect(body).toMatch(/^process_resident_memory_bytes \d+$/m)
+    const names = [...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
+    expect(new Set(names).size).toBe(names.length)
+  })
+
   it('opens all of its listeners, each with its own routes and limits, and says where', async () => {
     const server = await start()
     expect([...server.addresses.keys()]).toEqual(['one', 'two', 'admin'])

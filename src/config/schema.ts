@@ -86,7 +86,7 @@ const authorizationServer = authorizationServerOptions({
 /** The whole file. */
 export const configOptions = z.strictObject({
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
-  admin: z.strictObject({ address: address().describe('/healthz and /readyz') }).optional(),
+  admin: z.strictObject({ address: address().describe('/healthz, /readyz and /metrics') }).optional(),
   shutdown_grace: duration()
     .prefault('30s')
     .describe('how long requests in flight may take to finish when the process stops'),

@@ -8,7 +8,9 @@ let reason: string | undefined
 let admin: Listening
 
 beforeAll(async () => {
-  admin = await listen(createServer(createAdmin({ notReady: () => reason })))
+  admin = await listen(
+    createServer(createAdmin({ notReady: () => reason, metrics: async () => '# TYPE a counter\na 1\n' })),
+  )
 })
 afterAll(() => admin.stop())
 
@@ -28,13 +30,19 @@ describe('the admin listener', () => {
     expect(await asked('GET /readyz')).toEqual([200, { status: 'ready' }])
   })
 
+  it('shows the metrics in the format of Prometheus', async () => {
+    const { status, headers, body } = await ask(admin.port, 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
+    expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+    expect(body).toBe('# TYPE a counter\na 1\n')
+  })
+
   it('has nothing else to say', async () => {
-    const nothing = [404, { status: 'not found', paths: ['/healthz', '/readyz'] }]
+    const nothing = [404, { status: 'not found', paths: ['/healthz', '/readyz', '/metrics'] }]
     for (const head of ['GET /', 'GET /healthz/more', 'POST /healthz', 'DELETE /readyz', 'GET /..%2f..%2fetc'])
       expect(await asked(head)).toEqual(nothing)
   })
 
-  it.each(['/healthz', '/readyz', '/other'])('has no answer kept by anybody: %s', async (path) => {
+  it.each(['/healthz', '/readyz', '/metrics', '/other'])('has no answer kept by anybody: %s', async (path) => {
     const { headers } = await ask(admin.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
     expect(headers['cache-control']).toBe('no-store')
     expect(headers).not.toHaveProperty('etag')
