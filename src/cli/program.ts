@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
+import { report } from './report.ts'
 import { schema } from './schema.ts'
 import { serveCommand } from './serve.ts'
 import { token } from './token.ts'
@@ -37,6 +38,14 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('-s, --scope <scope>', 'the scope to ask for, instead of the client’s own; several in quotes')
     .option('--raw', 'print the token itself, and nothing else')
     .action(token)
+  program
+    .command('report')
+    .description(
+      'sum up a log: which callers were refused on which route, or would have been without report mode, and why',
+    )
+    .argument('<log...>', 'files with the lines that serve wrote; - is standard input')
+    .option('--json', 'print it for programs')
+    .action(report)
   program.command('schema').description('print the JSON Schema of the configuration, for editors').action(schema)
   try {
     await program.parseAsync(argv)

@@ -56,6 +56,31 @@ routes: [{ path: /a, callers: { networks: [loopback] }, token: { client: c }, up
   })
 })
 
+describe('scopegate check, of a route in report mode', () => {
+  const routes = (until: number) => `
+authorization_servers: { sso: { issuer: "https://sso.example.com", access_tokens: { audience: any } } }
+routes: [{ path: /a, require: any_token, mode: report, upstream: "http://a:1", until: ${new Date(until).toISOString()} }]
+`
+  it('says that it refuses nobody, and with --strict lets it pass: it is meant', async () => {
+    const until = Date.now() + 3_600_000
+    const path = file(routes(until))
+    const { exitCode, stdout, stderr } = await runProgram(['check', '--strict', '--config', path])
+    expect([exitCode, stdout]).toEqual([0, `${path}: good (1 route, 1 listener, 1 authorization server, 0 clients)\n`])
+    const date = new Date(until).toISOString()
+    expect(stderr).toBe(`${path}:3:87: note: routes[0].until: nobody is refused here until ${date}, only reported\n`)
+  })
+
+  it('warns once its date is over: somebody forgot it', async () => {
+    const path = file(routes(Date.now() - 1))
+    const lenient = await runProgram(['check', '--config', path])
+    expect([lenient.exitCode, lenient.stderr]).toEqual([
+      0,
+      `${path}:3:87: warning: routes[0].until: is over, and the route enforces already; remove mode and until\n`,
+    ])
+    expect((await runProgram(['check', '--strict', '--config', path])).exitCode).toBe(1)
+  })
+})
+
 describe('scopegate', () => {
   it('schema prints what lies beside the example', async () => {
     const { exitCode, stdout } = await runProgram(['schema'])
