@@ -73,6 +73,8 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
     const code = clientErrorCode(error)
     const responses = [...(unfinished.get(socket) ?? [])]
     if (responses.length === 1 && responses.every(isLingering)) socket.destroySoon()
+    else if (code !== undefined && !refusedSockets.has(socket) && awaitsLastAnswer(responses))
+      closeBehind(responses, socket)
     else if (code === undefined || refusedSockets.has(socket) || !canBeAnswered(responses)) socket.destroy()
     else refuse(socket, new GatewayError(code, { reason: error.code ?? error.name, closeConnection: true }))
   })
@@ -102,6 +104,20 @@ export function isRefused(request: IncomingMessage): boolean {
  */
 function canBeAnswered(responses: readonly ServerResponse[]): boolean {
   return responses.length <= 1 && responses.every((response) => !response.headersSent && !response.req.complete)
+}
+
+/** True where the one request is whole, and only what comes behind it is no request. */
+function awaitsLastAnswer(responses: readonly ServerResponse[]): boolean {
+  return responses.length === 1 && responses.every((response) => !response.headersSent && response.req.complete)
+}
+
+/** Its caller gets the answer, and nothing more is read on the connection: where a request begins there is not certain. */
+function closeBehind(responses: readonly ServerResponse[], socket: Socket): void {
+  refusedSockets.add(socket)
+  for (const response of responses) {
+    response.shouldKeepAlive = false
+    response.once('finish', () => socket.destroySoon())
+  }
 }
 
 /** What Node's parser complains of, as an answer; `undefined` where there is nobody to answer. */

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { foldHeaderName, methodOverrideHeaders } from '../base/header-lists.ts'
 import type { RequestHead } from './framing.ts'
@@ -25,7 +26,7 @@ export function requireNoLoop(rawHeaders: readonly string[], viaName: string): v
   const passed = listMembers(headerValues(rawHeaders, 'via')).some(
     (hop) => hop.toLowerCase().split(/[ \t]+/)[1] === name,
   )
-  if (passed) throw new GatewayError('loop_detected')
+  if (passed) throw new GatewayError('loop_detected', { reason: 'Via names this gateway' })
 }
 
 /**
@@ -58,11 +59,14 @@ export function readMethodOverrides(rawHeaders: readonly string[]): string[] {
   return [...new Set(listMembers(values).map((method) => method.toUpperCase()))]
 }
 
+const forwardable: ReadonlySet<string> = new Set(METHODS.filter((each) => each !== 'TRACE' && each !== 'CONNECT'))
+
 /**
- * Refuses the two methods that are never passed on: CONNECT asks for a tunnel, and the answer to TRACE holds the
- * request's headers, the gateway's own token among them ("cross-site tracing").
+ * Refuses what is never passed on: CONNECT asks for a tunnel, and the answer to TRACE holds the request's headers, the
+ * gateway's own token among them ("cross-site tracing"). Node's parser also lets the methods of RTSP through, in RTSP's
+ * own request line.
  * @throws GatewayError `method_not_implemented`
  */
 export function requireForwardableMethod(method: string): void {
-  if (method === 'TRACE' || method === 'CONNECT') throw new GatewayError('method_not_implemented', { reason: method })
+  if (!forwardable.has(method)) throw new GatewayError('method_not_implemented', { reason: method })
 }

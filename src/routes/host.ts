@@ -17,7 +17,10 @@ export function readHost(header: string | undefined, httpVersion = '1.1'): strin
   const host = header === undefined ? undefined : canonicalHost(header)
   // A list, userinfo or an escape in Host is one name to this gateway and may be another to whoever stands behind.
   if (host === undefined)
-    throw new GatewayError('invalid_host', { reason: header === undefined ? 'missing' : 'not a host name or address' })
+    throw new GatewayError('invalid_host', {
+      reason: header === undefined ? 'missing' : 'not a host name or address',
+      closeConnection: true,
+    })
   return host
 }
 
