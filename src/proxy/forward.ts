@@ -107,7 +107,10 @@ export function createForwarder({
 function requireForwardable({ request, response, framing, bodyLimit }: ForwardRequest): void {
   if (response.destroyed) throw new GatewayError('caller_gone')
   if (framing.kind === 'length' && bodyLimit !== undefined && framing.length > bodyLimit)
-    throw new GatewayError('body_too_large', { closeConnection: true })
+    throw new GatewayError('body_too_large', {
+      reason: `${framing.length} bytes, where ${bodyLimit} are accepted`,
+      closeConnection: true,
+    })
   const taken = request.readableDidRead || request.readableEnded || request.readableEncoding !== null
   if (hasBody(framing) && taken)
     throw new GatewayError('body_already_read', {

@@ -57,7 +57,7 @@ export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): 
   function onData(chunk: Buffer): void {
     sent += chunk.length
     if (sent > bodyLimit) {
-      fail(new GatewayError('body_too_large', { closeConnection: true }))
+      fail(new GatewayError('body_too_large', { reason: `more than ${bodyLimit} bytes`, closeConnection: true }))
     } else if (proxyRequest.write(chunk)) {
       awaitCaller()
     } else {

@@ -46,7 +46,10 @@ const caseDoubt = doubtSet('case')
  * is never accepted in any reading; ambiguous_target where it has more readings than can be followed
  */
 export function readRequestTarget(raw: string, limits: { readonly targetLength: number }): RequestTarget {
-  if (raw.length > limits.targetLength) throw new GatewayError('target_too_long')
+  if (raw.length > limits.targetLength)
+    throw new GatewayError('target_too_long', {
+      reason: `${raw.length} bytes, where ${limits.targetLength} are accepted`,
+    })
   // A path without its slash, or a whole URL, is matched as one thing here and read as another behind.
   if (raw.charCodeAt(0) !== 0x2f) throw invalid('not in origin-form')
   const { end, suspicious, hasUpperCase } = scan(raw)

@@ -14,6 +14,9 @@ export interface RouteTable<Route> {
   match(request: RoutedRequest): Route
 }
 
+/** As many characters as a name can have; the Host of a request may have more. */
+const longestHost = 253
+
 /** Compiles the routes of one listener. The cost of a match grows with the depth of the path, not with their number. */
 export function createRouteTable<Route extends RoutePattern>(routes: readonly Route[]): RouteTable<Route> {
   const { forHost, unfolded } = createRouteIndex(routes)
@@ -22,9 +25,18 @@ export function createRouteTable<Route extends RoutePattern>(routes: readonly Ro
       const { target, methods } = request
       const index = forHost(request.host)
       const owner = findOwner(index, target.segments)
-      if (!owner) throw new GatewayError('no_route')
+      if (!owner)
+        throw new GatewayError('no_route', {
+          reason: `the host is ${request.host?.slice(0, longestHost) ?? 'not said'}`,
+        })
       const route = routeFor(owner, methods[0])
-      if (!route) throw new GatewayError('method_not_allowed', { allow: [...owner.byMethod.keys()].sort() })
+      if (!route) {
+        const allow = [...owner.byMethod.keys()].sort()
+        throw new GatewayError('method_not_allowed', {
+          reason: `the routes of this path take ${allow.join(', ')}`,
+          allow,
+        })
+      }
       if (target.doubts === 0 && unfolded && methods.length === 1) return route
       const objection = findObjection({ index, owner, route, unfolded }, request)
       if (objection !== undefined) throw new GatewayError('ambiguous_target', { reason: objection })

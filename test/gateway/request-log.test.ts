@@ -24,7 +24,7 @@ beforeAll(async () => {
   clock = createTestClock(Date.now())
   gateway = await startGateway(
     `
-listeners: { main: { limits: { headers: 10 } } }
+listeners: { main: { limits: { headers: 10, body_size: 4B } } }
 authorization_servers:
   sso: { issuer: "${sso.issuer}", access_tokens: { audience: "https://api.example.test" } }
 clients:
@@ -126,7 +126,7 @@ describe('the line of a request', () => {
     expect(JSON.parse(answer.body).request_id).toBe(line.request_id)
   })
 
-  it('of a request that has no route has none', async () => {
+  it('of a request that has no route has none, and tells its host: it may be the host that is wrong', async () => {
     expect((await lineOf('GET /nowhere'))[0]).toEqual({
       ...always,
       level: 'info',
@@ -136,8 +136,17 @@ describe('the line of a request', () => {
       path: '/nowhere',
       status: 404,
       code: 'no_route',
+      reason: 'the host is a',
       address: '127.0.0.1',
     })
+  })
+
+  it.each([
+    ['methods', 'PUT /swap/item', [], 'the routes of this path take POST'],
+    ['a length of the target', `GET /${'a'.repeat(8192)}`, [], '8193 bytes, where 8192 are accepted'],
+    ['a length of the body', 'POST /slow', ['Content-Length: 5'], '5 bytes, where 4 are accepted'],
+  ])('tells what would have been accepted: %s', async (_what, head, headers, reason) => {
+    expect((await lineOf(head, ...headers))[0].reason).toBe(reason)
   })
 
   it('has no path where the target is none: a URL may hold a password', async () => {
