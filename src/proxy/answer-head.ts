@@ -22,38 +22,54 @@ const mostHeaders = 1000
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-6.3
  */
 export function readAnswerHead(answer: IncomingMessage, method: string): AnswerHead {
-  const { statusCode: status = 0, statusMessage = '', rawHeaders } = answer
-  if (status < 200 || status > 599) throw invalid(`the status is ${status}`)
-  if (rawHeaders.length >= 2 * mostHeaders) throw invalid('too many headers')
+  const { statusCode: status = 0, statusMessage = '', httpVersion, rawHeaders } = answer
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`it is HTTP/${httpVersion}`)
+  if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
+  if (isTooMany(rawHeaders)) throw invalidAnswer('too many headers')
   requireOneLength(answer)
+  return {
+    status,
+    reason: isHeaderValue(statusMessage) ? statusMessage : '',
+    // A 204 has no body, and whoever believes a length in it takes the next answer for one.
+    rawHeaders: passingHeaders(rawHeaders, { withLength: status !== 204 }),
+    hasBody: method !== 'HEAD' && status !== 204 && status !== 304,
+  }
+}
+
+/** True if Node may have dropped some. */
+export function isTooMany(rawHeaders: readonly string[]): boolean {
+  return rawHeaders.length >= 2 * mostHeaders
+}
+
+/**
+ * The headers of an answer that are not about its connection alone, names and values alternating.
+ * @throws GatewayError `upstream_invalid_response` if one of them cannot be written
+ */
+export function passingHeaders(rawHeaders: readonly string[], { withLength = true } = {}): string[] {
   const listed = connectionOptions(rawHeaders)
   const passing = [...headerPairs(rawHeaders)].filter(([name]) => {
     const lower = name.toLowerCase()
     if (hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__') return false
-    // A 204 has no body, and whoever believes a length in it takes the next answer for one.
-    if (lower === 'content-length') return status !== 204
-    return !listed.has(lower)
+    return lower === 'content-length' ? withLength : !listed.has(lower)
   })
-  if (!passing.every(([name, value]) => isHeaderName(name) && isHeaderValue(value))) throw invalid('a malformed header')
-  return {
-    status,
-    reason: isHeaderValue(statusMessage) ? statusMessage : '',
-    rawHeaders: passing.flat(),
-    hasBody: method !== 'HEAD' && status !== 204 && status !== 304,
-  }
+  if (!passing.every(([name, value]) => isHeaderName(name) && isHeaderValue(value)))
+    throw invalidAnswer('a malformed header')
+  return passing.flat()
 }
 
 function requireOneLength({ rawHeaders, httpVersion }: IncomingMessage): void {
   const encodings = headerValues(rawHeaders, 'transfer-encoding')
   const lengths = headerValues(rawHeaders, 'content-length')
-  if (lengths.length > 1 || !lengths.every((length) => /^\d{1,15}$/.test(length))) throw invalid('a bad Content-Length')
+  if (lengths.length > 1 || !lengths.every((length) => /^\d{1,15}$/.test(length)))
+    throw invalidAnswer('a bad Content-Length')
   if (encodings.length === 0) return
-  if (lengths.length > 0) throw invalid('Transfer-Encoding beside Content-Length')
+  if (lengths.length > 0) throw invalidAnswer('Transfer-Encoding beside Content-Length')
   if (encodings.length > 1 || encodings[0]?.toLowerCase() !== 'chunked')
-    throw invalid('Transfer-Encoding is not "chunked"')
-  if (httpVersion !== '1.1') throw invalid(`Transfer-Encoding on HTTP/${httpVersion}`)
+    throw invalidAnswer('Transfer-Encoding is not "chunked"')
+  if (httpVersion !== '1.1') throw invalidAnswer(`Transfer-Encoding on HTTP/${httpVersion}`)
 }
 
-function invalid(reason: string): GatewayError {
+/** An upstream's answer that cannot be passed on. */
+export function invalidAnswer(reason: string): GatewayError {
   return new GatewayError('upstream_invalid_response', { reason: `the upstream's answer: ${reason}` })
 }
