@@ -23,7 +23,7 @@ const mostHeaders = 1000
  */
 export function readAnswerHead(answer: IncomingMessage, method: string): AnswerHead {
   const { statusCode: status = 0, statusMessage = '', httpVersion, rawHeaders } = answer
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`it is HTTP/${httpVersion}`)
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalidAnswer(`it is HTTP/${httpVersion}`)
   if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
   if (isTooMany(rawHeaders)) throw invalidAnswer('too many headers')
   requireOneLength(answer)
