@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { createTestClock, type TestClock } from '../harness/clock.ts'
@@ -6,10 +7,12 @@ import type { LogEntry } from '../harness/logs.ts'
 import { ask, type RawAnswer } from '../harness/raw-client.ts'
 import type { SeenRequest } from '../harness/seen-request.ts'
 import { createSigningKey, createToken } from '../harness/tokens.ts'
-import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { type RawUpstream, startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
 
 let sso: AuthorizationServer
 let upstream: Upstream
+/** Takes connections, and never answers. */
+let silent: RawUpstream
 let clock: TestClock
 let gateway: RunningGateway
 
@@ -20,8 +23,9 @@ beforeAll(async () => {
     clients: [{ client_id: 'caller-a', client_secret: 'the secret of caller-a' }],
   })
   upstream = await startUpstream()
+  silent = await startRawUpstream(() => undefined)
 })
-afterAll(() => Promise.all([sso.stop(), upstream.stop()]))
+afterAll(() => Promise.all([sso.stop(), upstream.stop(), silent.stop()]))
 
 beforeEach(async () => {
   clock = createTestClock(Date.now())
@@ -33,6 +37,7 @@ beforeEach(async () => {
 authorization_servers:
   sso: { issuer: "${sso.issuer}", access_tokens: { audience: "https://api.example.test" } }
   gone: { issuer: "http://127.0.0.1:1", jwks_uri: "http://127.0.0.1:1/keys", access_tokens: { audience: any } }
+  slow: { issuer: "http://127.0.0.1:2", jwks_uri: "${silent.url}/keys", access_tokens: { audience: any } }
 identity_headers: { X-Client-Id: client_id }
 routes:
   - { path: "/trial/**", methods: [GET], require: { scopes: [customer.read, customer.write], issuers: [sso] }, ${report}, ${to} }
@@ -44,6 +49,7 @@ routes:
   - { path: /bare, require: any_token, forward_authorization: false, ${report}, ${to} }
   - { path: /dead, require: any_token, ${report}, upstream: "http://127.0.0.1:1" }
   - { path: /gone, require: { issuers: [gone] }, ${report}, ${to} }
+  - { path: /slow, require: { issuers: [slow] }, ${report}, ${to} }
   - { path: /strict, mode: enforce, require: { scopes: [customer.write] }, ${to} }
 `,
     { clock },
@@ -68,6 +74,12 @@ async function send(head: string, ...headers: string[]): Promise<Exchange> {
 
 async function bearer(scope?: string): Promise<string> {
   return `Authorization: Bearer ${await sso.issueToken({ clientId: 'caller-a', ...(scope !== undefined && { scope }) })}`
+}
+
+/** Of a server whose keys cannot be had. */
+function foreignToken(iss: string): string {
+  const claims = { iss, aud: 'x', exp: clock.now() / 1000 + 60 }
+  return `Authorization: Bearer ${createToken(createSigningKey('ES256'), { header: {}, claims })}`
 }
 
 const refused = (status: number, code: string, reason: string) => ({ status, code, reason })
@@ -129,12 +141,19 @@ describe('a route in report mode', () => {
   })
 
   it('lets callers in while the keys are not there, and reports that nothing could be decided', async () => {
-    const token = createToken(createSigningKey('ES256'), {
-      header: {},
-      claims: { iss: 'http://127.0.0.1:1', aud: 'x', exp: clock.now() / 1000 + 60 },
-    })
-    const { answer, line } = await send('GET /gone', `Authorization: Bearer ${token}`)
+    const { answer, line } = await send('GET /gone', foreignToken('http://127.0.0.1:1'))
     expect([answer.status, line.would_be]).toMatchObject([200, { status: 503, code: 'keys_unavailable' }])
+  })
+
+  it('sends nothing on for a caller who has gone before it was decided', async () => {
+    const before = upstream.requests.length
+    const socket = connect(gateway.port, '127.0.0.1')
+    socket.write(`GET /slow HTTP/1.1\r\nHost: a\r\n${foreignToken('http://127.0.0.1:2')}\r\n\r\n`)
+    await expect.poll(() => silent.connections.length).toBeGreaterThan(0)
+    await expect.poll(async () => /in_flight 1$/m.test(await gateway.gateway.metrics())).toBe(true)
+    socket.destroy()
+    await expect.poll(() => gateway.log.find({ route: '/slow', code: 'caller_gone' })).toHaveLength(1)
+    expect(upstream.requests).toHaveLength(before)
   })
 
   it('looks at the token of a caller whose address would not do', async () => {
@@ -215,7 +234,7 @@ describe('a route in report mode', () => {
 
   it('is said at the start, once for each such route', () => {
     const said = gateway.log.find({ msg: 'report mode' })
-    expect(said).toHaveLength(8)
+    expect(said).toHaveLength(9)
     expect(said[0]).toMatchObject({
       level: 'warn',
       listener: 'main',
