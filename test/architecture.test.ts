@@ -80,13 +80,13 @@ describe('the house', () => {
       'proxy-addr': /^proxy\/forwarded\.ts$/,
       oauth4webapi: /^authorization-server\//,
       undici: /^authorization-server\/http-client\.ts$/,
-      jose: /^(ingress|authorization-server)\//,
+      jose: /^authorization-server\//,
       yaml: /^config\/yaml-(document|limits)\.ts$/,
       leven: /^config\/suggest\.ts$/,
       commander: /^cli\/program\.ts$/,
       pino: /^base\/log\.ts$/,
       ioredis: /^egress\/token-cache\/redis-client\.ts$/,
-      'lru-cache': /^egress\/held-tokens\.ts$/,
+      'lru-cache': /^(egress\/held-tokens|ingress\/remembered-tokens)\.ts$/,
       zod: /./,
     }
     const libraries = imports.filter(({ from }) => !from.startsWith('.') && !from.startsWith('node:'))

@@ -7,6 +7,7 @@ import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scal
 import { createCertificateClients } from './certificate-clients.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createMetadataSource, type Metadata } from './metadata.ts'
+import { staticKeys } from './static-key-set.ts'
 
 const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
 
@@ -16,6 +17,7 @@ const reached = z.strictObject({
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
+  jwks: staticKeys().optional(),
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
@@ -36,7 +38,7 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
         message: 'is reached over plain http; use https, or write allow_http: true beside it',
       }),
     schema
-      .refine((given) => Object.hasOwn(given, 'issuer') || Object.hasOwn(given, 'token_endpoint'), {
+      .refine((given) => ['issuer', 'token_endpoint', 'jwks'].some((key) => Object.hasOwn(given, key)), {
         ...ruleOverMap,
         message: 'has neither issuer nor token_endpoint; give it its issuer',
       })
@@ -44,6 +46,11 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
         ...ruleOverMap,
         path: ['issuer'],
         message: 'is where its metadata is: that is discovery_url; the issuer is the `issuer` that stands in there',
+      })
+      .refine((given) => !(Object.hasOwn(given, 'jwks') && Object.hasOwn(given, 'jwks_uri')), {
+        ...ruleOverMap,
+        path: ['jwks_uri'],
+        message: 'stands beside jwks, and would never be asked; keep one of them',
       })
       .refine((given) => Object.hasOwn(given, 'issuer') || !Object.hasOwn(given, 'discovery_url'), {
         ...ruleOverMap,

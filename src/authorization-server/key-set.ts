@@ -1,4 +1,3 @@
-import type { CryptoKey } from 'jose'
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -28,6 +27,8 @@ export type KeySetOptions = z.output<typeof keySetOptions>
 export interface WantedKey {
   readonly alg: SignatureAlgorithm
   readonly kid: string | undefined
+  /** Keys that it turned out not to be. */
+  readonly tried?: readonly PublicKey[]
 }
 
 /** The public keys of one authorization server. Another server's keys never get in, whatever their `kid`. */
@@ -40,12 +41,16 @@ export interface KeySet {
    * @throws {GatewayError} `keys_unavailable` where it cannot be decided: no keys at all, or too old, or an unknown key
    * id while the server gives no answer
    */
-  find(wanted: WantedKey): Promise<readonly CryptoKey[]>
+  find(wanted: WantedKey): Promise<readonly PublicKey[]>
+  /**
+   * True if a key that was found once is one of the server's still, and would be found again. Fetches nothing that anybody
+   * waits for.
+   */
+  holds(key: PublicKey): boolean
   /** Ends the background work. */
   stop(): void
 }
 
-/** Without a key id every fitting key is tried, up to so many. */
 const mostCandidates = 8
 const firstRetry = 1000
 
@@ -81,7 +86,7 @@ export function createKeySet(
   async function attempt(): Promise<void> {
     cancelTimer()
     try {
-      keys = await fetchKeys(server)
+      keys = await fetchKeys(server, keys ?? [])
       fetchedAt = clock.elapsed()
       if (failures > 0) log?.info({ authorization_server: server.name }, 'keys available again')
       failures = 0
@@ -108,10 +113,14 @@ export function createKeySet(
     })
   }
 
-  async function find(wanted: WantedKey): Promise<readonly CryptoKey[]> {
+  /** The timer may have slept with the machine. */
+  function renewWhenStale(): void {
+    if (age() >= options.refresh && !fetching && pauseLeft() <= 0) void fetchOnce()
+  }
+
+  async function find(wanted: WantedKey): Promise<readonly PublicKey[]> {
     if (!usable() && (fetching || pauseLeft() <= 0)) await fetchOnce()
-    // The timer may have slept with the machine.
-    else if (age() >= options.refresh && !fetching && pauseLeft() <= 0) void fetchOnce()
+    else renewWhenStale()
     let found = candidates(usable() ?? [], wanted)
     if (found.length === 0 && keys && (fetching || pauseLeft() <= 0)) {
       await fetchOnce()
@@ -120,12 +129,16 @@ export function createKeySet(
     if (!usable()?.length) throw unavailable(`there are no usable keys of ${server.name}`)
     // An unknown key may be the newest: without an answer of the server nobody knows.
     if (found.length === 0 && failures > 0) throw unavailable(`an unknown key, while ${server.name} gives no keys`)
-    return importAll(found, wanted.alg)
+    return found
   }
 
   return {
     start: () => void fetchOnce(),
     find,
+    holds(key) {
+      renewWhenStale()
+      return usable()?.includes(key) ?? false
+    },
     stop() {
       stopped = true
       cancelTimer()
@@ -133,14 +146,11 @@ export function createKeySet(
   }
 }
 
-function candidates(keys: readonly PublicKey[], { alg, kid }: WantedKey): PublicKey[] {
-  return keys.filter((key) => (kid === undefined || key.kid === kid) && key.fits(alg)).slice(0, mostCandidates)
-}
-
-/** Leaves out what turns out to be no key at all, such as a point that is not on its curve. */
-async function importAll(keys: readonly PublicKey[], alg: SignatureAlgorithm): Promise<CryptoKey[]> {
-  const outcomes = await Promise.allSettled(keys.map((key) => key.import(alg)))
-  return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+/** The keys that may be the wanted one; without a key id every fitting key is tried, up to so many. */
+export function candidates(keys: readonly PublicKey[], { alg, kid, tried = [] }: WantedKey): readonly PublicKey[] {
+  return keys
+    .filter((key) => (kid === undefined || key.kid === kid) && key.fits(alg) && !tried.includes(key))
+    .slice(0, mostCandidates)
 }
 
 function reasonOf(error: unknown): string | undefined {

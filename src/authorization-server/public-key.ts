@@ -1,85 +1,102 @@
-import { type CryptoKey, importJWK, type JWK } from 'jose'
-import { type KeyKind, type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.ts'
+import { createPublicKey as createKeyObject, type KeyObject, verify } from 'node:crypto'
+import { compactVerify } from 'jose'
+import { findKeyWeakness } from './public-key-soundness.ts'
+import { isSameAlgorithm, type KeyKind, type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.ts'
 
 /** A key of a key set that may verify signatures. */
 export interface PublicKey {
   readonly kid: string | undefined
+  /** All that it is: what is read anew and has the same identity is the same key. */
+  readonly identity: string
   /** True if a signature by this algorithm can be the key's. */
   fits(alg: SignatureAlgorithm): boolean
-  /** The key for one algorithm, imported at the first call and kept. Rejects if jose finds it invalid. */
-  import(alg: SignatureAlgorithm): Promise<CryptoKey>
+  /** True if the signature of a JWS in compact serialization is the key's, by an algorithm that fits. */
+  hasSigned(token: string, alg: SignatureAlgorithm): Promise<boolean>
+}
+
+/** A key that must not verify anything, and why. */
+export interface UnusableKey {
+  readonly fault: string
+  /** True where something secret lies open. */
+  readonly secret?: true
 }
 
 /** Any of these in a key says that it is secret, or was published together with its private part. */
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /**
- * Reads one member of a JWK set; `undefined` for what must not verify anything.
+ * Reads one member of a JWK set.
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-4
  */
-export function readPublicKey(value: unknown): PublicKey | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const jwk = value as Record<string, unknown>
-  const { kid, use, key_ops: operations, alg: only } = jwk
-  if (kid !== undefined && typeof kid !== 'string') return undefined
-  if (only !== undefined && typeof only !== 'string') return undefined
+export function readPublicKey(value: unknown): PublicKey | UnusableKey {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'it is no JSON object' }
+  const jwk = value as Readonly<Record<string, unknown>>
+  const { kid, use, key_ops: operations, alg: only, kty } = jwk
+  if (kty === 'oct') return { fault: 'it is a symmetric key', secret: true }
   // A private key that lies open is everybody's: what it signs proves nothing.
-  if (privateMembers.some((member) => Object.hasOwn(jwk, member))) return undefined
+  if (privateMembers.some((member) => Object.hasOwn(jwk, member)))
+    return { fault: 'it has private members', secret: true }
+  if (kid !== undefined && typeof kid !== 'string') return { fault: 'its kid is not text' }
+  if (only !== undefined && typeof only !== 'string') return { fault: 'its alg is not text' }
   // A key for encryption may be known to others who never should sign.
-  if (use !== undefined && use !== 'sig') return undefined
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return undefined
-  if (jwk.kty === 'RSA' && !isSoundRsaKey(jwk)) return undefined
-  return createPublicKey(jwk, kid, only)
+  if (use !== undefined && use !== 'sig') return { fault: 'its use is not sig' }
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
+    return { fault: 'verify is not among its key_ops' }
+  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return { fault: 'its kty is none of RSA, EC and OKP' }
+  const weakness = findKeyWeakness(jwk)
+  return weakness === undefined ? createPublicKey(jwk, kid, only) : { fault: weakness }
 }
 
-function createPublicKey(jwk: Record<string, unknown>, kid: string | undefined, only: string | undefined): PublicKey {
-  const imported = new Map<SignatureAlgorithm, Promise<CryptoKey>>()
-  // Only what makes up the key: jose would refuse it for members that do not matter here.
+export function isUsable(key: PublicKey | UnusableKey): key is PublicKey {
+  return !('fault' in key)
+}
+
+function createPublicKey(
+  jwk: Readonly<Record<string, unknown>>,
+  kid: string | undefined,
+  only: string | undefined,
+): PublicKey | UnusableKey {
   const { kty, crv, n, e, x, y } = jwk
-  const bare = Object.fromEntries(Object.entries({ kty, crv, n, e, x, y }).filter(([, value]) => value !== undefined))
+  const key = importKey({ kty, crv, n, e, x, y })
+  if (!key) return { fault: 'its members make no key, or a point that is not on its curve' }
   return {
     kid,
+    identity: JSON.stringify([kid, only, kty, crv, n, e, x, y]),
     fits(alg) {
       const kind: KeyKind = signatureAlgorithms[alg]
+      if (kty !== kind.kty || (kind.crv !== undefined && crv !== kind.crv)) return false
       // The key has the last word on its algorithm, never the token's header: else RS256 passes for HS256.
-      return (only === undefined || only === alg) && kty === kind.kty && (kind.crv === undefined || crv === kind.crv)
+      return only === undefined || isSameAlgorithm(only, alg)
     },
-    import(alg) {
-      const known = imported.get(alg)
-      if (known) return known
-      const fresh = importJWK(bare as JWK, alg).then((key) => {
-        if (key instanceof Uint8Array) throw new TypeError('a symmetric key')
-        return key
-      })
-      imported.set(alg, fresh)
-      return fresh
-    },
+    hasSigned: (token, alg) => (alg === 'Ed448' ? hasSignedEd448(token, key) : hasSigned(token, key, alg)),
   }
 }
 
-const modulusBytes = { least: 256, most: 2048 }
-const mostExponentBytes = 8
-
-/**
- * 2048 bits and more (RFC 7518 section 3.3), an odd exponent of at least 65537: with e = 1 every message is its own
- * signature. The upper bounds keep a key from costing seconds for each token.
- */
-function isSoundRsaKey({ n, e }: Record<string, unknown>): boolean {
-  const modulus = readInteger(n)
-  const exponent = readInteger(e)
-  if (!modulus || !exponent || exponent.length > mostExponentBytes || modulus.length > modulusBytes.most) return false
-  const value = BigInt(`0x${exponent.toString('hex')}`)
-  return bitLength(modulus) >= modulusBytes.least * 8 && value >= 65537n && value % 2n === 1n
+/** Only of what makes up the key: a certificate beside it, for example, is nothing that anybody here has checked. */
+function importKey(members: Readonly<Record<string, unknown>>): KeyObject | undefined {
+  const jwk = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+  try {
+    return createKeyObject({ key: jwk, format: 'jwk' })
+  } catch {
+    return undefined
+  }
 }
 
-/** A Base64urlUInt without leading zero bytes. */
-function readInteger(value: unknown): Buffer | undefined {
-  if (typeof value !== 'string' || !/^[\w-]+$/.test(value)) return undefined
-  const bytes = Buffer.from(value, 'base64url')
-  const start = bytes.findIndex((byte) => byte !== 0)
-  return start < 0 ? undefined : bytes.subarray(start)
+async function hasSigned(token: string, key: KeyObject, alg: SignatureAlgorithm): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [alg] })
+    return true
+  } catch {
+    return false
+  }
 }
 
-function bitLength(bytes: Buffer): number {
-  return bytes.length * 8 - (Math.clz32(bytes[0] ?? 0) - 24)
+/** jose does not know it. @see https://www.rfc-editor.org/rfc/rfc8037#section-3.1 */
+function hasSignedEd448(token: string, key: KeyObject): Promise<boolean> {
+  const end = token.lastIndexOf('.')
+  const input = Buffer.from(token.slice(0, end))
+  const signature = Buffer.from(token.slice(end + 1), 'base64url')
+  return new Promise((resolve) => {
+    verify(null, input, key, signature, (error, isGood) => resolve(!error && isGood))
+  })
 }

@@ -246,6 +246,19 @@ export const certificateFile = () =>
     return { value: new Secret(input instanceof Substituted ? input.read : () => reading.value) }
   })
 
+/**
+ * Text of which nothing is secret, from a file as a rule and read again when that changes. `judge` says what is wrong with
+ * it, and must not quote it; `expected` is told where there is no text.
+ */
+export const fileOf = (expected: string, judge: (text: string) => string | undefined) =>
+  defineScalar<Secret>({ type: 'string' }, (input) => {
+    const reading = input instanceof Substituted ? { value: input.read() } : readText(input)
+    if ('fault' in reading) return { fault: `is ${kindOf(input)}, and must be ${expected}` }
+    const fault = judge(reading.value)
+    if (fault !== undefined) return { fault }
+    return { value: new Secret(input instanceof Substituted ? input.read : () => reading.value) }
+  })
+
 /** When a rule over the keys of a map is asked: beside every other fault in it, and never where there is no map. */
 export const ruleOverMap = {
   when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,

@@ -24,6 +24,7 @@ export function referenceFindings(values: unknown): Finding[] {
   return [
     ...clientFindings(tree(root.clients), servers),
     ...issuerFindings(servers),
+    ...staticKeyFindings(servers),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...emptinessFindings(root.listeners),
     ...addressFindings(root),
@@ -42,8 +43,35 @@ function clientFindings(clients: Tree, servers: Tree): Finding[] {
     const server = tree(client).authorization_server
     return [
       ...unknownName(server, servers, [...path, 'authorization_server'], 'authorization server'),
+      ...nowhereFindings(tree(servers[written(server) ?? '']), [...path, 'authorization_server']),
       ...audienceFindings(tree(client), tree(servers[written(server) ?? '']), path),
     ]
+  })
+}
+
+/** Of its keys alone nobody learns where a server gives tokens. */
+function nowhereFindings(server: Tree, path: Path): Finding[] {
+  if (server.jwks === undefined || server.issuer !== undefined || server.token_endpoint !== undefined) return []
+  return [
+    { path, message: 'has neither issuer nor token_endpoint, so that no token can be asked for; give it one of them' },
+  ]
+}
+
+/** Keys that stand in a file are for the tokens that come in, and nothing is fetched that could be kept. */
+function staticKeyFindings(servers: Tree): Finding[] {
+  return Object.entries(servers).flatMap(([name, server]) => {
+    const { jwks, keys, access_tokens: accessTokens } = tree(server)
+    if (jwks === undefined) return []
+    const path: Path = ['authorization_servers', name]
+    const findings: Finding[] = []
+    if (keys !== undefined)
+      findings.push({ path: [...path, 'keys'], message: 'is of no use beside jwks: those keys are never fetched' })
+    if (accessTokens === undefined)
+      findings.push({
+        path: [...path, 'jwks'],
+        message: 'is of no use without access_tokens, whose signatures it is for',
+      })
+    return findings
   })
 }
 

@@ -1,14 +1,15 @@
-import { type CryptoKey, compactVerify } from 'jose'
 import type { KeySet } from '../authorization-server/key-set.ts'
+import type { PublicKey } from '../authorization-server/public-key.ts'
 import { isSignatureAlgorithm, type SignatureAlgorithm } from '../authorization-server/signature-algorithms.ts'
 import { readClaim } from '../base/claim-path.ts'
 import type { Clock } from '../base/clock.ts'
 import { isScopeToken, parseScope } from '../base/scope.ts'
-import type { AccessTokenOptions } from './access-token-options.ts'
+import { type AccessTokenOptions, acceptedTypes } from './access-token-options.ts'
 import { readCompactJwt } from './compact-jwt.ts'
 import { invalidToken } from './invalid-token.ts'
+import { createRememberedTokens, type RememberedTokens } from './remembered-tokens.ts'
 import type { JsonObject } from './strict-json.ts'
-import { requireValidClaims } from './token-claims.ts'
+import { goodUntil, requireValidClaims, requireValidTimes } from './token-claims.ts'
 
 /** A server whose access tokens are trusted. */
 export interface TrustedServer {
@@ -26,6 +27,11 @@ export interface AccessToken {
   readonly server: string
   readonly clientId: string | undefined
   readonly scopes: readonly string[]
+  /**
+   * From then on it is refused, in milliseconds since the epoch: its `exp` or its `max_age`, and the tolerance for the
+   * server's clock.
+   */
+  readonly expiresAt: number
 }
 
 export interface AccessTokenVerifier {
@@ -44,27 +50,53 @@ export interface AccessTokenVerifier {
  */
 export function createAccessTokenVerifier(
   servers: readonly TrustedServer[],
-  { clock }: { readonly clock: Clock },
+  { clock, remembered = createRememberedTokens() }: { readonly clock: Clock; readonly remembered?: RememberedTokens },
 ): AccessTokenVerifier {
   const byIssuer = indexByIssuer(servers)
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
   return {
-    async verify(token, allowed = {}) {
-      const { header, claims } = readCompactJwt(token, largest)
-      const { iss } = claims
-      // Compared whole: as a prefix, https://sso.example.com would let in https://sso.example.com.attacker.example.
-      const server = typeof iss === 'string' ? byIssuer.get(iss) : undefined
-      if (!server) throw invalidToken(`its issuer is not trusted: ${printable(iss)}`)
-      if (allowed.servers && !allowed.servers.includes(server.name))
-        throw invalidToken(`the route does not take tokens of ${server.name}`)
-      if (token.length > server.options.max_token_size) throw invalidToken('the token is larger than max_token_size')
-      requireType(header.typ, server.options.types)
-      await requireSignature(token, header, server)
-      requireValidClaims(claims, server.options, clock.now())
-      return describe(claims, server)
+    async verify(token, { servers: allowed } = {}) {
+      if (token.length > largest) throw tooLarge()
+      const digest = remembered.digest(token)
+      const known = remembered.get(digest)
+      if (known && servers.includes(known.server)) {
+        requireAllowed(known.server, allowed)
+        // A key that was taken away, or that nobody has confirmed for too long, is a question for those who have the keys.
+        if (known.server.keys.holds(known.key)) {
+          requireValidTimes(known.token.claims, known.server.options, clock.now())
+          return known.token
+        }
+      }
+      if (known) remembered.forget(digest)
+      const { header, claims } = readCompactJwt(token)
+      const server = serverOf(claims, byIssuer)
+      requireAllowed(server, allowed)
+      if (token.length > server.options.max_token_size) throw tooLarge()
+      requireType(header.typ, acceptedTypes(server.options))
+      const key = await requireSignature(token, header, server)
+      const verified = { token: describe(claims, server), server, key }
+      requireValidClaims(verified.token, server.options)
+      requireValidTimes(claims, server.options, clock.now())
+      remembered.remember(digest, verified)
+      return verified.token
     },
   }
+}
+
+function tooLarge(): Error {
+  return invalidToken('the token is larger than max_token_size')
+}
+
+function serverOf({ iss }: JsonObject, byIssuer: ReadonlyMap<string, TrustedServer>): TrustedServer {
+  // Compared whole: as a prefix, https://sso.example.com would let in https://sso.example.com.attacker.example.
+  const server = typeof iss === 'string' ? byIssuer.get(iss) : undefined
+  if (!server) throw invalidToken(`its issuer is not trusted: ${printable(iss)}`)
+  return server
+}
+
+function requireAllowed({ name }: TrustedServer, allowed: readonly string[] | undefined): void {
+  if (allowed && !allowed.includes(name)) throw invalidToken(`the route does not take tokens of ${name}`)
 }
 
 /** Not verified yet: whoever made the token may have written anything there. */
@@ -102,25 +134,30 @@ function mediaType(typ: string): string {
   return lower.includes('/') ? lower : `application/${lower}`
 }
 
-async function requireSignature(token: string, header: JsonObject, { keys, options }: TrustedServer): Promise<void> {
+/** Gives back the key that the token is signed with. */
+async function requireSignature(token: string, header: JsonObject, server: TrustedServer): Promise<PublicKey> {
   const { alg, kid } = header
-  if (!isSignatureAlgorithm(alg) || !options.algorithms.includes(alg))
+  if (!isSignatureAlgorithm(alg) || !server.options.algorithms.includes(alg))
     throw invalidToken('its algorithm is none of the accepted ones')
   if (kid !== undefined && typeof kid !== 'string') throw invalidToken('its kid is not text')
   // Only the server's own keys: jwk, jku, x5c and x5u in the header are the words of whoever made the token.
-  const candidates = await keys.find({ alg, kid })
-  if (candidates.length === 0) throw invalidToken('no key of its server fits it')
-  for (const key of candidates) if (await isSignedBy(key, token, alg)) return
-  throw invalidToken('its signature is wrong')
+  const tried = await server.keys.find({ alg, kid })
+  if (tried.length === 0) throw invalidToken('no key of its server fits it')
+  const key =
+    (await signerAmong(tried, token, alg)) ??
+    // Without a key id nothing else tells that the server may have a new key by now.
+    (kid === undefined ? await signerAmong(await server.keys.find({ alg, kid, tried }), token, alg) : undefined)
+  if (!key) throw invalidToken('its signature is wrong')
+  return key
 }
 
-async function isSignedBy(key: CryptoKey, token: string, alg: SignatureAlgorithm): Promise<boolean> {
-  try {
-    await compactVerify(token, key, { algorithms: [alg] })
-    return true
-  } catch {
-    return false
-  }
+async function signerAmong(
+  keys: readonly PublicKey[],
+  token: string,
+  alg: SignatureAlgorithm,
+): Promise<PublicKey | undefined> {
+  for (const key of keys) if (await key.hasSigned(token, alg)) return key
+  return undefined
 }
 
 function describe(claims: JsonObject, { name, options }: TrustedServer): AccessToken {
@@ -130,6 +167,7 @@ function describe(claims: JsonObject, { name, options }: TrustedServer): AccessT
     server: name,
     clientId: typeof clientId === 'string' && clientId !== '' ? clientId : undefined,
     scopes: readScopes(firstClaim(claims, options.scope_claims)),
+    expiresAt: goodUntil(claims, options),
   }
 }
 

@@ -9,12 +9,11 @@ export interface CompactJwt {
 
 /**
  * Takes a signed JWT in compact serialization apart, and refuses every form that other readers may take for something
- * else. Nothing is verified here.
+ * else. Nothing is verified here; the size is the caller's to bound.
  * @throws {GatewayError} `invalid_token`
  * @see https://www.rfc-editor.org/rfc/rfc7515#section-7.1
  */
-export function readCompactJwt(token: string, maxSize: number): CompactJwt {
-  if (token.length > maxSize) throw invalidToken('the token is larger than max_token_size')
+export function readCompactJwt(token: string): CompactJwt {
   const parts = token.split('.', 6)
   // An encrypted token can hide an unsigned one from everybody but its reader.
   if (parts.length === 5) throw invalidToken('the token is encrypted, or has five parts')
@@ -39,7 +38,14 @@ const unsupported = ['crit', 'b64', 'zip', 'enc']
 function requirePlainHeader(header: JsonObject | undefined): JsonObject {
   if (!header) return refuse('the header is not exactly one JSON object')
   const found = unsupported.find((parameter) => Object.hasOwn(header, parameter))
-  return found === undefined ? header : refuse(`the header has ${found}, which is not supported`)
+  if (found !== undefined) return refuse(`the header has ${found}, which is not supported`)
+  // A token in a token has a signature that nobody looks at, one way or the other.
+  return isNested(header) ? refuse('the header says by cty that another token is within') : header
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc7519#section-5.2 */
+function isNested({ cty }: JsonObject): boolean {
+  return cty !== undefined && !(typeof cty === 'string' && !/^(application\/)?(.*\+)?jwt$/i.test(cty))
 }
 
 function refuse(reason: string): never {

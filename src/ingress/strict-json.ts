@@ -4,7 +4,8 @@ const deepest = 32
 
 /**
  * Reads a JSON object that cannot be understood in two ways. `undefined` for anything else: bytes that are not UTF-8, a
- * byte order mark, a member name that stands twice, text with half a surrogate pair, nesting beyond 32 levels.
+ * byte order mark, a member name that stands twice, text with half a surrogate pair, a number beyond all numbers, nesting
+ * beyond 32 levels.
  * @see https://www.rfc-editor.org/rfc/rfc8725#section-2.4
  */
 export function readJsonObject(bytes: Uint8Array): JsonObject | undefined {
@@ -44,6 +45,8 @@ function countWrittenMembers(text: string): number {
 /** How many members a parsed value has, at all depths; NaN, which equals nothing, for one that is refused. */
 function countMembers(value: unknown, depth: number): number {
   if (typeof value === 'string') return value.isWellFormed() ? 0 : Number.NaN
+  // 1e400 is Infinity here, and something else elsewhere.
+  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN
   if (typeof value !== 'object' || value === null) return 0
   if (depth === 0) return Number.NaN
   if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countMembers(item, depth - 1), 0)

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { accessTokenOptions } from '../../src/ingress/access-token-options.ts'
+import { acceptedTypes, accessTokenOptions } from '../../src/ingress/access-token-options.ts'
+
+const edwards = ['EdDSA', 'Ed25519', 'Ed448']
 
 function messages(written: unknown): string {
   return JSON.stringify(accessTokenOptions.safeParse(written).error?.issues ?? [])
@@ -9,8 +11,11 @@ describe('the block that makes a server trusted', () => {
   test('needs no more than an audience', () => {
     expect(accessTokenOptions.parse({ audience: 'https://api.example.test' })).toEqual({
       audience: ['https://api.example.test'],
-      algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
-      types: ['absent', 'JWT', 'at+jwt'],
+      strict: false,
+      algorithms: [
+        ...['RS', 'PS', 'ES'].flatMap((kind) => [256, 384, 512].map((bits) => `${kind}${bits}`)),
+        ...edwards,
+      ],
       scope_claims: [['scope'], ['scp']],
       client_id_claims: [['client_id'], ['azp'], ['cid'], ['appid']],
       clock_tolerance: 5000,
@@ -37,8 +42,25 @@ describe('the block that makes a server trusted', () => {
   }
 
   test('takes no empty lists', () => {
-    for (const key of ['issuers', 'algorithms', 'types', 'scope_claims', 'client_id_claims']) {
+    const lists = [
+      'issuers',
+      'algorithms',
+      'types',
+      'scope_claims',
+      'client_id_claims',
+      'client_ids',
+      'required_claims',
+    ]
+    for (const key of lists) {
       expect(messages({ audience: 'any', [key]: [] })).toContain('is an empty list')
     }
+  })
+
+  test('takes strict alone: neither types beside it, nor every audience', () => {
+    const options = accessTokenOptions.parse({ audience: 'https://api.example.test', strict: true })
+    expect(acceptedTypes(options)).toEqual(['at+jwt'])
+    expect(messages({ audience: 'https://api.example.test', strict: true, types: ['JWT'] })).toContain('beside strict')
+    expect(messages({ audience: 'any', strict: true })).toContain('name the audience')
+    expect(messages({ audience: 'any', strict: false })).toBe('[]')
   })
 })

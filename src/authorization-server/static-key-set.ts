@@ -1,0 +1,68 @@
+import { deriveFrom } from '../base/derived.ts'
+import { fileOf } from '../base/scalars.ts'
+import type { Secret } from '../base/secret.ts'
+import { candidates, type KeySet } from './key-set.ts'
+import { keepKnown, mostKeys } from './key-set-document.ts'
+import { isUsable, type PublicKey, readPublicKey } from './public-key.ts'
+
+/** Keys that stand in a file beside the configuration, and are never fetched. */
+export const staticKeys = () =>
+  fileOf('a JWK set, as in ${file:keys.json}', (text) => {
+    const read = readStaticKeys(text)
+    return 'fault' in read ? read.fault : undefined
+  }).describe('a JWK set, or one JWK, from a file that is read again when it changes: nothing is fetched')
+
+/** The key set of a server whose keys stand in a file. A file that has become unusable leaves the last good keys in force. */
+export function createStaticKeySet(file: Secret): KeySet {
+  let known: readonly PublicKey[] = []
+  const keys = deriveFrom({ file }, (texts) => {
+    const read = readStaticKeys(texts.file)
+    if ('fault' in read) throw new TypeError(read.fault)
+    known = keepKnown(read.keys, known)
+    return known
+  })
+  return {
+    start() {},
+    find: async (wanted) => candidates(keys.recent(), wanted),
+    holds: (key) => keys.recent().includes(key),
+    stop() {},
+  }
+}
+
+type StaticKeys = { readonly keys: readonly PublicKey[] } | { readonly fault: string }
+
+/** Here somebody can be told: a file with a secret in it is refused as a whole. Keys for encryption may stand in it. */
+function readStaticKeys(text: string): StaticKeys {
+  const written = listKeys(parse(text))
+  if (!written) return { fault: 'must be a JWK set ({"keys": […]}) or one JWK, as JSON' }
+  if (written.length > mostKeys) return { fault: `has more than ${mostKeys} keys` }
+  const read = written.map(readPublicKey)
+  const secret = read.findIndex((key) => !isUsable(key) && key.secret === true)
+  if (secret >= 0)
+    return {
+      fault: `has a key that must not be in it: of key ${secret + 1}, ${faultOf(read[secret])}; give the public part alone`,
+    }
+  const keys = read.filter(isUsable)
+  if (keys.length > 0) return { keys }
+  const reasons = read.map((key, index) => `of key ${index + 1}, ${faultOf(key)}`)
+  return { fault: `has no key that can verify signatures${reasons.map((reason) => `; ${reason}`).join('')}` }
+}
+
+function faultOf(key: ReturnType<typeof readPublicKey> | undefined): string {
+  return key && !isUsable(key) ? key.fault : ''
+}
+
+function listKeys(document: unknown): readonly unknown[] | undefined {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) return undefined
+  if ('keys' in document) return Array.isArray(document.keys) ? document.keys : undefined
+  return 'kty' in document ? [document] : undefined
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Its message quotes the text, in which there may be a private key.
+    return undefined
+  }
+}

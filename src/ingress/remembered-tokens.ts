@@ -1,0 +1,51 @@
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { PublicKey } from '../authorization-server/public-key.ts'
+import type { AccessToken, TrustedServer } from './access-token.ts'
+
+/** What was found when a token was verified, and by what: it holds only as long as server and key are the same objects. */
+export interface VerifiedToken {
+  readonly token: AccessToken
+  readonly server: TrustedServer
+  readonly key: PublicKey
+}
+
+/** The tokens that were verified, so that a signature is checked once. Times and routes are judged anew each time. */
+export interface RememberedTokens {
+  /** A key for a token, which is of no use to whoever finds it. */
+  digest(token: string): string
+  get(digest: string): VerifiedToken | undefined
+  /** Only what is valid is ever remembered: bad tokens, of which anybody can make any number, push nothing out. */
+  remember(digest: string, verified: VerifiedToken): void
+  forget(digest: string): void
+}
+
+const mostTokens = 100_000
+const mostBytes = 64 * 1024 * 1024
+
+/** Bounded in number and in bytes; the longest unused goes first. */
+export function createRememberedTokens({ most = mostTokens, bytes = mostBytes } = {}): RememberedTokens {
+  const tokens = new LRUCache<string, VerifiedToken>({
+    max: most,
+    maxSize: bytes,
+    sizeCalculation: ({ token }) => ownBytes + weigh(token.claims) + weigh(token.scopes),
+  })
+  return {
+    // The whole of it, and no text from outside ASCII becomes the same bytes as a token.
+    digest: (token) => hash('sha256', token, 'hex'),
+    get: (digest) => tokens.get(digest),
+    remember: (digest, verified) => void tokens.set(digest, verified),
+    forget: (digest) => void tokens.delete(digest),
+  }
+}
+
+/** What an entry takes beside its claims: digest, list of the longest unused, objects around them. */
+const ownBytes = 400
+
+/** Roughly what a JSON value takes in memory, in bytes, rather more than less. */
+function weigh(value: unknown): number {
+  if (typeof value === 'string') return 32 + 2 * value.length
+  if (typeof value !== 'object' || value === null) return 16
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + 16 + weigh(item), 48)
+  return Object.entries(value).reduce((sum, [name, member]) => sum + 48 + 2 * name.length + weigh(member), 64)
+}
