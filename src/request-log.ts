@@ -9,6 +9,8 @@ export interface Outcome {
   route?: string
   /** The address that the request came from. */
   address?: string
+  /** The name by which the caller's certificate is listed. */
+  certificate?: string | undefined
   /** The client that the caller's token was issued to. */
   callerId?: string | undefined
   /** The scopes of the caller's token. */
@@ -73,6 +75,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     frames: error?.code === 'internal_error' ? errorFrames(error.cause) : undefined,
     ...(outcome.report && reportLine(outcome.report, outcome.scopes)),
     address: outcome.address,
+    certificate: outcome.certificate,
     caller: outcome.callerId,
     client: outcome.client,
     token: outcome.tokenSource,

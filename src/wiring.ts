@@ -17,19 +17,23 @@ import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer
 import { type Callers, createCallers } from './ingress/callers.ts'
 import { createReportMode, type ReportMode } from './ingress/report-mode.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
+import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
+import { createListenerTls, type ListenerTls } from './ingress/listener-tls.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
 /** A route, with everything that can be done once done. */
+import { createHostMatcher } from './routes/host-matcher.ts'
 export interface Route extends RoutePattern {
   readonly name: string
   readonly callers?: Callers
   readonly requirement?: Requirement
   /** While it is on, nobody is refused who does not meet the two above. */
   readonly report?: ReportMode
+  readonly browserRule?: BrowserRule
   readonly token?: {
     readonly client: string
     readonly request: TokenRequest
@@ -53,6 +57,7 @@ export interface Listener {
 
 /** What a gateway is made of. */
 export interface Parts {
+  readonly tls?: ListenerTls
   readonly log: Log
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -92,8 +97,10 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     tokens: egress.tokens,
     accessTokens: createAccessTokenVerifier(trusted, { clock }),
     forwarder: createForwarder({ clock }),
-    metrics: createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) }),
-    listeners: Object.entries(config.listeners).map(([name, options]) => createListener(name, options, routes)),
+    metrics,
+    listeners: Object.entries(config.listeners).map(([name, options]) =>
+      createListener(name, options, { routes, log, metrics }),
+    ),
     stopping: false,
     inFlight,
     async close() {
@@ -102,6 +109,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
       await egress.tokens.close()
       for (const { upstream } of routes) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
+  const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
     },
   }
 }
@@ -133,7 +141,13 @@ function trialsOf(routes: readonly Route[]) {
   )
 }
 
-function createListener(name: string, options: ListenerOptions, routes: readonly Route[]): Listener {
+interface ListenerContext {
+  readonly routes: readonly Route[]
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+function createListener(name: string, options: ListenerOptions, { routes, log, metrics }: ListenerContext): Listener {
   return {
     name,
     options,
@@ -158,6 +172,19 @@ function compileRoute(
   const token = route.token && {
     client: route.token.client,
     request: egress.requestFor(route.token),
+    ...(options.tls && {
+      tls: createListenerTls(
+        { ...options.tls, handshakeTimeout: options.timeouts.headers },
+        {
+          renewed: () => log.info({ listener: name }, 'certificate renewed'),
+          notRenewed: (reason) => log.warn({ listener: name, reason }, 'certificate not renewed'),
+          handshakeFailed(reason, { remoteAddress }) {
+            log.info({ listener: name, code: 'handshake_failed', reason, address: remoteAddress }, 'refused')
+            metrics.countRefusedConnection(name, 'handshake_failed')
+          },
+        },
+      ),
+    }),
     header: route.token.header,
     scheme: route.token.scheme,
     replaceRefused: route.upstream_401 !== 'pass',
@@ -180,7 +207,8 @@ function compileRoute(
     ...(route.methods && { methods: route.methods }),
     ...(route.allow_in_path && { allow_in_path: route.allow_in_path }),
     admission: admissionOf(route),
-    ...(route.callers && { callers: createCallers(route.callers) }),
+    ...(route.callers && { callers: createCallers(route.callers, clock) }),
+    ...(isOpenToPages(route) && { browserRule: browserRuleOf(route, config) }),
     ...(route.require && { requirement: createRequirement(route.require) }),
     ...(report && { report }),
     ...(token && { token }),
@@ -192,4 +220,12 @@ function compileRoute(
 /** An API that the gateway has a token for is not told who called, unless the route says so. */
 function tellsIdentity({ require, token, forwarded_headers: forwarded = token === undefined }: RouteOptions): boolean {
   return require !== undefined && forwarded
+}
+
+function browserRuleOf({ browsers, hosts = [], host, listener = '' }: RouteOptions, config: Config): BrowserRule {
+  return createBrowserRule({
+    browsers,
+    listenerHost: config.listeners[listener]?.address.host ?? '',
+    isNamed: createHostMatcher(host === undefined ? hosts : [...hosts, host]),
+  })
 }

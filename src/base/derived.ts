@@ -10,12 +10,14 @@ export interface Derived<Value> {
 
 /**
  * Makes a value from secrets, at once, and anew only when one of them has changed. Should the new ones not do (a file half
- * written, a certificate replaced before its key), the last good value stays in force until they change again.
+ * written, a certificate replaced before its key), the last good value stays in force until they change again, and
+ * `tell` is told why.
  * @throws whatever `make` throws, here and never later
  */
 export function deriveFrom<Value, const Names extends string>(
   sources: Readonly<Record<Names, Secret | undefined>>,
   make: (texts: Readonly<Record<Names, string>>) => Value,
+  tell: (error: unknown) => void = () => {},
 ): Derived<Value> {
   const names = Object.keys(sources) as Names[]
   const gather = (read: (secret: Secret) => string) =>
@@ -32,8 +34,9 @@ export function deriveFrom<Value, const Names extends string>(
     texts = now
     try {
       value = make(now)
-    } catch {
+    } catch (error) {
       // The operator is in the middle of a change, or has made a mistake in it: what was good goes on.
+      tell(error)
     }
     return value
   }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { duration, httpUrl, integer, listOf, network, parsedText, size } from '../base/scalars.ts'
+import { listenerTlsOptions } from '../ingress/listener-tls.ts'
 
 /** Where a listener accepts connections. Port 0 picks a free one. */
 export interface Address {
@@ -24,6 +25,7 @@ export const listenerOptions = z.strictObject({
   public_url: httpUrl('https://api.example.com')
     .optional()
     .describe('how callers see this listener; never taken from Host'),
+  tls: listenerTlsOptions.optional().describe('with it the listener speaks TLS, 1.2 at least; default plain HTTP'),
   trusted_proxies: listOf(network()).optional().describe("networks whose X-Forwarded-* are believed; default nobody's"),
   timeouts: z
     .strictObject({

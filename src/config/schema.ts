@@ -2,15 +2,16 @@ import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
-import { duration, flag, parsedText, ruleOverMap, text } from '../base/scalars.ts'
+import { duration, flag, listOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
+import { findBrowserFault } from '../ingress/browser-rule.ts'
 import { callersOptions } from '../ingress/callers.ts'
 import { findReportModeFault, reportModeOptions } from '../ingress/report-mode.ts'
 import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
-import { pathOptions } from '../routes/path-options.ts'
+import { hostPattern, pathOptions } from '../routes/path-options.ts'
 import { address, listenerOptions } from './listener.ts'
 
 /** The name that the user gives to a listener, a server or a client. */
@@ -42,13 +43,20 @@ export const routeOptions = z
     public: flag().optional().describe('true: anybody may come in; stands alone'),
     require: requireOptions.optional(),
     callers: callersOptions.optional(),
+    browsers: flag()
+      .optional()
+      .describe('on a route with token and without require: true lets the pages of browsers use it'),
+    hosts: listOf(hostPattern())
+      .optional()
+      .describe('on such a route: further hosts that it may be asked for by, as in `host`'),
     ...reportModeOptions,
     token: tokenOptions.optional(),
     ...proxyRouteOptions,
   })
   .refine((route) => given(route.public) || given(route.require) || given(route.callers), {
     ...ruleOverMap,
-    message: 'does not say who may come in: give it require (a token), callers (a network), or public: true',
+    message:
+      'does not say who may come in: give it require (a token), callers (a network or certificate), or public: true',
   })
   .refine((route) => route.public !== false, {
     ...ruleOverMap,
@@ -81,6 +89,7 @@ export const routeOptions = z
 const authorizationServer = authorizationServerOptions({
   keys: keySetOptions,
   access_tokens: accessTokenOptions.optional(),
+  .check(faultRule(['browsers', 'hosts'], findBrowserFault))
 })
 
 /** The whole file. */

@@ -7,7 +7,7 @@ import { judgeUntil } from '../ingress/report-mode.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
-import { defaultListener } from './listener.ts'
+import { defaultListener, listenerOptions } from './listener.ts'
 import type { Finding } from './references.ts'
 import { nameFindings } from './route-names.ts'
 import { type RouteOptions, routeOptions } from './schema.ts'
@@ -31,6 +31,7 @@ export function semanticFindings(values: unknown, now: number): Finding[] {
     ...routes.flatMap(({ index, route }) => [
       ...upstreamFindings(route, index, isBound(route, clients)),
       ...everybodyFindings(route, index),
+      ...certificateFindings(route, index, listeners),
       ...untilFindings(route, index, now),
       ...identityFindings(route, index),
       ...spellingFindings(route, index, headersOfAll),
@@ -97,12 +98,22 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
 
 /** As with `public`: whoever is let in uses the gateway's own credentials. */
 function everybodyFindings({ callers, require, token }: RouteOptions, index: number): Finding[] {
-  if (!token || require) return []
+  if (!token || require || callers?.certificates) return []
   return (callers?.networks ?? []).flatMap((network, at) => {
     if (!network.endsWith('/0')) return []
     const message = `is everybody, and would hand the gateway's credentials to them; name the networks of the services that need the token`
     return [{ path: ['routes', index, 'callers', 'networks', at], message }]
   })
+}
+
+/** Nobody could ever come in: the listener never asks for a certificate. */
+function certificateFindings({ callers, listener }: RouteOptions, index: number, listeners: unknown): Finding[] {
+  if (!callers?.certificates) return []
+  const name = listener ?? defaultListener(listeners)
+  const { success, data } = listenerOptions.safeParse(listeners === undefined ? {} : Object(listeners)[name])
+  if (!success || (data.tls && data.tls.client_certificate !== 'none')) return []
+  const message = `can never be met: the listener ${name} asks for no certificate; give it tls with client_certificate: optional or required`
+  return [{ path: ['routes', index, 'callers', 'certificates'], message }]
 }
 
 /** A route that refuses nobody is never forgotten, nor is what is left of it. */

@@ -18,9 +18,13 @@ function methodFault(given: string): string | undefined {
   return `is "${given}", and must be a method of HTTP such as GET, POST, PUT, PATCH or DELETE`
 }
 
+/** A host as a route names it: exact, or `*.example.com`. */
+export const hostPattern = () =>
+  judgedText('a host such as api.example.com or *.example.com', (given) => faultOf(parseHostPattern(given)))
+
 /** The part of a route that says which requests it owns. */
 export const pathOptions = {
-  host: judgedText('a host such as api.example.com or *.example.com', (given) => faultOf(parseHostPattern(given)))
+  host: hostPattern()
     .optional()
     .describe('the Host asked for: exact, or *.example.com; port and letter case do not matter'),
   path: judgedText('a path such as /orders/* or /orders/**', (given) => faultOf(parsePathPattern(given)), {

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Clock } from '../../src/base/clock.ts'
 import { createLog } from '../../src/base/log.ts'
 import { parseConfig } from '../../src/config/load.ts'
@@ -33,7 +34,8 @@ export async function startGateway(
   const gateway = createGateway(config, { log: createLog(log), ...(clock && { clock }) })
   const listenings: Listening[] = []
   const open = async (door: GatewayListener) => {
-    const server = createServer(door.serverOptions, door.handler)
+    const { encrypted, serverOptions, handler } = door
+    const server = encrypted ? createTlsServer(serverOptions, handler) : createServer(serverOptions, handler)
     door.attach(server)
     const listening = await listen(server)
     listenings.push(listening)

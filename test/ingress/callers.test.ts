@@ -13,7 +13,7 @@ describe('a caller by network', () => {
     '::ffff:10.1.2.3',
     '2001:db8::1',
   ]) {
-    test(`${address} may come in`, () => expect(() => callers.check(address)).not.toThrow())
+    test(`${address} may come in`, () => expect(() => callers.check({ address })).not.toThrow())
   }
 
   for (const address of [
@@ -28,7 +28,7 @@ describe('a caller by network', () => {
     '10.1.0.1:80',
   ]) {
     test(`${address ?? 'a caller without address'} may not`, () => {
-      expect(() => callers.check(address)).toThrow(expect.objectContaining({ code: 'caller_not_allowed', status: 403 }))
+      expect(() => callers.check({ address })).toThrow(expect.objectContaining({ code: 'caller_not_allowed', status: 403 }))
     })
   }
 })
