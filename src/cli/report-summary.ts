@@ -16,9 +16,10 @@ interface Counts {
   last: string
 }
 
-/** What one caller did on one route: a client, or, where no valid token said which, an address. */
+/** What one caller did on one route: the client of a valid token, or else of a listed certificate, or else an address. */
 export interface CallerSummary extends Counts {
   readonly client: string | undefined
+  readonly certificate: string | undefined
   /** True for the entry of all those that were too many to be told apart. */
   readonly isOthers: boolean
   readonly addresses: Set<string>
@@ -77,8 +78,10 @@ export function createSummarizer(limits: Partial<SummaryLimits> = {}) {
   }
 
   function callerOf(line: Members, route: RouteSummary): CallerSummary {
-    const [client, address] = [text(line.caller), text(line.address)]
-    const key = JSON.stringify(client === undefined ? { address } : { client })
+    const client = text(line.caller)
+    const certificate = client === undefined ? text(line.certificate) : undefined
+    const address = (client ?? certificate) === undefined ? text(line.address) : undefined
+    const key = JSON.stringify({ client, certificate, address })
     const known = route.callers.get(key)
     if (known) return known
     const isFolded = callers >= most.callers
@@ -87,6 +90,7 @@ export function createSummarizer(limits: Partial<SummaryLimits> = {}) {
     return found(route.callers, isFolded ? others : key, Number.POSITIVE_INFINITY, (isOthers) => ({
       ...noCounts(),
       client: isOthers ? undefined : client,
+      certificate: isOthers ? undefined : certificate,
       isOthers,
       addresses: new Set(),
       refusals: new Map(),

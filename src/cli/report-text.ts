@@ -25,6 +25,7 @@ export function reportJson(summary: Summary): string {
     ...counts(route),
     callers: sorted(route.callers.values()).map((caller) => ({
       client: caller.client ?? null,
+      certificate: caller.certificate ?? null,
       addresses: [...caller.addresses],
       ...counts(caller),
       refusals: sortedRefusals(caller),
@@ -71,7 +72,7 @@ function details(caller: CallerSummary | undefined): string[] {
     }),
     ...(scopesSeen.size > 0 ? [`    scopes seen: ${[...scopesSeen].sort().join(' ')}`] : []),
     ...(scopesMissing.size > 0 ? [`    scopes missing: ${[...scopesMissing].sort().join(', ')}`] : []),
-    ...(caller.client !== undefined && caller.refusals.size > 0
+    ...((caller.client ?? caller.certificate) !== undefined && caller.refusals.size > 0
       ? [`    from ${[...caller.addresses].join(', ')}`]
       : []),
   ]
@@ -93,14 +94,17 @@ function advice({ route, requests, reported, wouldBeRefused, refused, until, cal
   const since = refused > 0 ? `; ${refused} refused while it enforced` : ''
   if (wouldBeRefused === 0)
     return `route ${route}: safe to enforce: 0 of ${count(reported, 'request')} would have been refused${since}`
-  const concerned = [...callers.values()].filter((caller) => caller.wouldBeRefused > 0).length
-  return `route ${route}: not yet: ${wouldBeRefused} of ${count(reported, 'request')} would have been refused, of ${count(concerned, 'caller')}${since}`
+  const concerned = [...callers.values()].filter((caller) => caller.wouldBeRefused > 0)
+  const told = concerned.filter(({ isOthers }) => !isOthers).length
+  const whose = `${told < concerned.length ? 'more than ' : ''}${count(told, 'caller')}`
+  return `route ${route}: not yet: ${wouldBeRefused} of ${count(reported, 'request')} would have been refused, of ${whose}${since}`
 }
 
-function nameOf({ client, isOthers, addresses }: CallerSummary): string {
+function nameOf({ client, certificate, isOthers, addresses }: CallerSummary): string {
   if (isOthers) return '(others)'
   const [address = 'unknown'] = addresses
-  return client === undefined ? `address ${address}` : `client ${client}`
+  if (client !== undefined) return `client ${client}`
+  return certificate === undefined ? `address ${address}` : `certificate ${certificate}`
 }
 
 /** Text to the left, numbers to the right. */

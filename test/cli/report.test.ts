@@ -135,6 +135,7 @@ describe('scopegate report', () => {
     })
     expect(routes[0].callers[0]).toEqual({
       client: 'caller-a',
+      certificate: null,
       addresses: ['127.0.0.1'],
       requests: 6,
       would_be_refused: 4,
@@ -188,6 +189,27 @@ describe('the summary', () => {
     const at = (time: string) => ({ ...request, time })
     const { json } = summed([at('2026-11-02'), at('2026-11-01'), at('2026-11-03')])
     expect(json.routes[0].callers[0]).toMatchObject({ first: '2026-11-01', last: '2026-11-03' })
+  })
+
+  it('knows a caller by the client of its token, its certificate, or its address, whichever there is first', () => {
+    const certificate = 'dns_name batch.example'
+    const { text, json } = summed([
+      { ...request, caller: 'billing', certificate },
+      { ...request, caller: 'billing', address: '10.0.0.9' },
+      { ...request, certificate },
+      { ...request, certificate, address: '10.0.0.9' },
+      request,
+    ])
+    expect(text.match(/^(client|certificate|address) .*?(?= {2})/gm)).toEqual([
+      'client billing',
+      'certificate dns_name batch.example',
+      'address 10.0.0.7',
+    ])
+    expect(json.routes[0].callers).toMatchObject([
+      { client: 'billing', certificate: null, addresses: ['10.0.0.7', '10.0.0.9'] },
+      { client: null, certificate, addresses: ['10.0.0.7', '10.0.0.9'] },
+      { client: null, certificate: null, addresses: ['10.0.0.7'] },
+    ])
   })
 
   it('names the scopes of which one would have done', () => {
@@ -256,6 +278,7 @@ describe('the summary', () => {
     expect(route.callers[0].scopes_seen).toHaveLength(4)
     expect(route.callers[0].addresses).toHaveLength(2)
     expect(text).toMatch(/^\(others\) +97 +97/m)
+    expect(text).toContain('100 of 100 requests would have been refused, of more than 3 callers\n')
     expect(text).toContain('more callers than can be told apart: some are summed up as (others)\n')
     const many = summed(
       lines.map((line, index) => ({ ...line, route: `/${index}` })),
