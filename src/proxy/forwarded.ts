@@ -7,15 +7,58 @@ import { type Networks, plainAddress } from '../base/network.ts'
 const unknownAddress = 'unknown'
 
 /**
- * The address of who called: the nearest one that is no trusted proxy, by `X-Forwarded-For` as far as trusted proxies
- * wrote it. What is no address there gives {@link unknownAddress}: taking the proxy's own address instead would let
- * garbage in as a neighbour.
+ * The address of who called: the nearest one that is no trusted proxy, by `X-Forwarded-For` or `Forwarded` as far as
+ * trusted proxies wrote it. What is no address there gives {@link unknownAddress}: taking the proxy's own address
+ * instead would let garbage in as a neighbour. So do two headers that tell of two callers: a proxy writes one of them
+ * and passes the other on as a caller wrote it, and nobody can say which.
  */
 export function callerAddress(request: IncomingMessage, trusted: Networks): string {
-  const peer = request.socket.remoteAddress
-  if (peer === undefined) return unknownAddress
-  const nearest = readAddress(proxyAddr(request, (address) => trusted.includes(readAddress(address) ?? '')))
-  return nearest ?? unknownAddress
+  const { remoteAddress } = request.socket
+  if (remoteAddress === undefined) return unknownAddress
+  const { 'x-forwarded-for': list, forwarded } = request.headers
+  const hops = [
+    ...(list === undefined ? [] : [[list].flat().join(',').split(',').map(readHop)]),
+    ...(forwarded === undefined ? [] : [forwardedFor(forwarded)]),
+  ]
+  const [nearest = nearestTo(request, [], trusted), other = nearest] = hops.map((each) =>
+    nearestTo(request, each, trusted),
+  )
+  return nearest === other ? nearest : unknownAddress
+}
+
+/** The library passes over an empty place, and would take the proxy that wrote it for the caller. */
+function readHop(text: string): string {
+  return text.trim() || unknownAddress
+}
+
+/** `hops` are what proxies wrote, the furthest first. */
+function nearestTo({ socket }: IncomingMessage, hops: readonly string[], trusted: Networks): string {
+  const headers = hops.length === 0 ? {} : { 'x-forwarded-for': hops.join(',') }
+  const asked = { socket, headers } as IncomingMessage
+  return readAddress(proxyAddr(asked, (address) => trusted.includes(readAddress(address) ?? ''))) ?? unknownAddress
+}
+
+const pair = /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[!#$%&'*+.^_`|~0-9A-Za-z-]*)[ \t]*(;|,|$)/y
+
+/**
+ * Who each hop was sent by, in a `Forwarded` header; a hop that does not say so is {@link unknownAddress}, and so is all
+ * of a header that cannot be read to its end.
+ * @see https://www.rfc-editor.org/rfc/rfc7239#section-4
+ */
+function forwardedFor(header: string): string[] {
+  const hops: string[] = []
+  let node: string | undefined
+  for (let at = 0; ; at = pair.lastIndex) {
+    pair.lastIndex = at
+    const [, name, value = '', end] = pair.exec(header) ?? []
+    // Two in one hop are two readings of it.
+    if (name === undefined || (node !== undefined && name.toLowerCase() === 'for')) return [unknownAddress]
+    if (name.toLowerCase() === 'for') node = value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value
+    if (end === ';') continue
+    hops.push(node === undefined || /[\s,]/.test(node) ? unknownAddress : readHop(node))
+    node = undefined
+    if (end === '') return hops
+  }
 }
 
 /** True if the other end of the connection is a trusted proxy. */
