@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { type ErrorCode, GatewayError } from './base/errors.ts'
 import type { ListenerOptions } from './config/listener.ts'
 import { type ErrorContext, isLingering, writeErrorToSocket } from './error-response.ts'
@@ -30,10 +31,29 @@ export interface Attachment {
   readonly context: ErrorContext
   /** Told of what was refused before there was a request. */
   refused(error: GatewayError, socket: Socket): void
+  readonly upgrades: Upgrades
+  /** What the listener does about TLS, if it speaks it. */
+  readonly tls?: { attach(server: Server): void } | undefined
+}
+
+/** Which connections are taken over for another protocol, and by whom. */
+export interface Upgrades {
+  /** False: the offer of another protocol is passed over, and the request answered as any other. */
+  areTaken(request: IncomingMessage): boolean
+  /** False for a request that is another application's. */
+  areOurs(request: IncomingMessage): boolean
+  /** `earlier` are the responses that have to go out first on this connection, oldest first. */
+  take(upgrade: {
+    readonly request: IncomingMessage
+    readonly socket: Socket
+    readonly head: Buffer
+    readonly earlier: readonly ServerResponse[]
+  }): void
 }
 
 /** Sets a listener's limits on a server, and answers in its name what Node would answer, or drop, by itself. */
-export function attachTo(server: Server, { options, context, refused }: Attachment): void {
+export function attachTo(server: Server, { options, context, refused, upgrades, tls }: Attachment): void {
+  tls?.attach(server)
   server.headersTimeout = options.timeouts.headers
   server.keepAliveTimeout = options.timeouts.keep_alive
   // The silence between two pieces of a body is timed instead: a total would end slow but honest uploads.
@@ -68,6 +88,15 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
     // Pipelined requests wait for one another in memory.
     if (responses.size > mostPipelined) request.socket.destroy()
   })
+  const isOthers = (request: IncomingMessage) => server.listenerCount('upgrade') > 1 && !upgrades.areOurs(request)
+  Object.assign(server, {
+    shouldUpgradeCallback: (request: IncomingMessage) => isOthers(request) || upgrades.areTaken(request),
+  })
+  server.on('upgrade', (request, stream, head) => {
+    if (isOthers(request)) return
+    const socket = stream as Socket
+    upgrades.take({ request, socket, head, earlier: [...(unfinished.get(socket) ?? [])] })
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket
     const code = clientErrorCode(error)
@@ -78,12 +107,16 @@ export function attachTo(server: Server, { options, context, refused }: Attachme
     else if (code === undefined || refusedSockets.has(socket) || !canBeAnswered(responses)) socket.destroy()
     else refuse(socket, new GatewayError(code, { reason: error.code ?? error.name, closeConnection: true }))
   })
+  const full = () => new GatewayError('too_many_connections', { retryAfterSeconds: 1, closeConnection: true })
   let connections = 0
   server.on('connection', (socket) => {
     connections++
     socket.once('close', () => connections--)
-    if (connections > options.limits.connections)
-      refuse(socket, new GatewayError('too_many_connections', { retryAfterSeconds: 1, closeConnection: true }))
+    if (connections <= options.limits.connections) return
+    // Before the handshake there is nobody who could read an answer, and a handshake costs most of all.
+    if (!(server instanceof TlsServer)) return refuse(socket, full())
+    refused(full(), socket)
+    socket.destroy()
   })
 }
 

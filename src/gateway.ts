@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { attachTo, isRefused, serverOptions, takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
@@ -7,13 +9,15 @@ import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
 import { answerError, toGatewayError } from './error-response.ts'
+import type { AccessToken } from './ingress/access-token.ts'
 import { readBearerToken } from './ingress/bearer-token.ts'
+import { verifiedCertificate } from './ingress/certificate-callers.ts'
 import { enforce, reportTo } from './ingress/report-mode.ts'
+import type { Forwarded } from './proxy/exchange.ts'
 import { callerAddress, isTrustedPeer } from './proxy/forwarded.ts'
 import { readFraming } from './proxy/framing.ts'
 import { headerValues } from './proxy/header-names.ts'
 import {
-  asksForWebSocket,
   readExpectContinue,
   readMethodOverrides,
   requireForwardableMethod,
@@ -21,7 +25,10 @@ import {
   requireSingleHeaders,
 } from './proxy/request-head.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
-import { logRefusal, logRequest, noteRefusal, type Outcome, statusOf } from './request-log.ts'
+import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
+import { asksForWebSocket, isWebSocketRequest, requireWebSocketRequest } from './proxy/upgrade-request.ts'
+import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
+import { logRefusal, logRequest, logUpgradeEnd, noteRefusal, type Outcome, statusOf } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
 import { type Listener, type Parts, type Route, wire } from './wiring.ts'
@@ -34,13 +41,18 @@ export interface GatewayOptions {
 
 /** One listener's way in. */
 export interface GatewayListener {
-  /** Options for `http.createServer`: the limits that Node takes only there. */
+  /** Whether the listener has `tls`: then its server is one of `https.createServer`. */
+  readonly encrypted: boolean
+  /** Options for `http.createServer` or `https.createServer`: what Node takes only there. */
   readonly serverOptions: ServerOptions
   /** Answers every request. */
   handler(request: IncomingMessage, response: ServerResponse): void
   /** For an Express app: calls `next()` only when no pattern owns the path, and never after a refusal. */
   middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
-  /** Sets the listener's limits on a server, and takes over what Node would answer by itself. */
+  /**
+   * Sets the listener's limits on a server, takes over what Node would answer by itself, and keeps its certificate new.
+   * @throws {TypeError} if the listener has `tls`, and the server has none
+   */
   attach(server: Server): void
 }
 
@@ -54,7 +66,14 @@ export interface Gateway extends GatewayListener {
   metrics(): Promise<string>
   /** From now on every new request is answered 503; what is in flight goes on. */
   stop(): void
-  /** Waits for what is in flight, and ends the gateway's own connections and timers. Nothing can be forwarded afterwards. */
+  /** True for a connection that has become, or is to become, a WebSocket: its server knows of no request on it. */
+  isUpgraded(socket: Socket): boolean
+  /** Cuts those connections, which no server does. Gives back how many. */
+  endUpgraded(): number
+  /**
+   * Ends upgraded connections, waits for what else is in flight, and ends the gateway's own connections and timers.
+   * Nothing can be forwarded afterwards.
+   */
   close(): Promise<void>
 }
 
@@ -77,6 +96,8 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
     stop() {
       parts.stopping = true
     },
+    isUpgraded: (socket) => parts.upgraded.has(socket),
+    endUpgraded: () => parts.endUpgraded(),
     close() {
       parts.stopping = true
       return parts.close()
@@ -88,7 +109,12 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 const lastResponses = new WeakMap<object, ServerResponse>()
 
 function createDoor(listener: Listener, parts: Parts): GatewayListener {
-  const handle = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
+  const handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    next?: (error?: unknown) => void,
+    upgrade?: UpgradeConnection,
+  ) => {
     if (isRefused(request)) {
       request.socket.destroy()
       return
@@ -107,6 +133,7 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
       outcome: { code: 'ok' },
       previous,
       next,
+      upgrade,
     })
       // Only the answering or the logging of an error can fail here, and neither may end the process.
       .catch(() => {
@@ -117,16 +144,28 @@ function createDoor(listener: Listener, parts: Parts): GatewayListener {
     parts.inFlight.add(onItsWay)
   }
   return {
-    serverOptions: serverOptions(listener.options),
+    encrypted: listener.tls !== undefined,
+    serverOptions: { ...serverOptions(listener.options), ...listener.tls?.serverOptions },
     handler: (request, response) => handle(request, response),
-    middleware: handle,
+    middleware: (request, response, next) => handle(request, response, next),
     attach: (server) =>
       attachTo(server, {
         options: listener.options,
         context: { realm: listener.realm },
+        tls: listener.tls,
         refused: (error, socket) => {
           logRefusal(parts.log, listener.name, error, socket)
           parts.metrics.countRefusedConnection(listener.name, error.code)
+        },
+        upgrades: {
+          areTaken: isWebSocketRequest,
+          areOurs: (request) => ownsPath(listener, request),
+          take(taken) {
+            const upgrade = openUpgrade(taken)
+            parts.upgraded.add(taken.socket)
+            taken.socket.once('close', () => parts.upgraded.delete(taken.socket))
+            handle(taken.request, upgrade.response, undefined, upgrade)
+          },
         },
       }),
   }
@@ -147,26 +186,31 @@ interface Exchange {
   readonly previous: ServerResponse | undefined
   /** Given where another application may own the path. */
   readonly next: ((error?: unknown) => void) | undefined
+  /** Given where the caller asks for a WebSocket, and its connection can become one. */
+  readonly upgrade: UpgradeConnection | undefined
 }
 
 /** The way of one request. This is the only place that knows the order. */
 async function handleRequest(exchange: Exchange): Promise<void> {
+  let forwarded: Forwarded | undefined
   try {
     await ownTurn(exchange)
     const reading = readRequest(exchange)
     const route = matchRoute(exchange, reading)
-    const claims = await admit(exchange, route)
+    const caller = await admit(exchange, route, reading)
     const token = await obtainToken(exchange, route)
-    await forward(exchange, { route, reading, claims, token })
+    forwarded = await forward(exchange, { route, reading, caller, token })
   } catch (error) {
     if (isForNext(exchange, error)) return passOn(exchange)
     answerFailure(exchange, error)
   }
   record(exchange)
+  if (forwarded?.ended) recordEnd(exchange, await forwarded.ended)
 }
 
 /** A request that was sent before the last one was answered (pipelining) waits until it is. */
-async function ownTurn({ response, previous }: Exchange): Promise<void> {
+async function ownTurn({ response, previous, upgrade }: Exchange): Promise<void> {
+  if (upgrade) return upgrade.turn()
   if (!previous || previous.writableFinished || previous.destroyed) return
   await new Promise((resolve) => previous.once('close', resolve))
   if (response.destroyed) throw new GatewayError('caller_gone')
@@ -188,7 +232,7 @@ async function whileOpen<Value>(response: ServerResponse, work: Promise<Value>):
 type Reading = ReturnType<typeof readRequest>
 
 /** One reading of the target, the headers that decide, and the framing. What is ambiguous is refused, never repaired. */
-function readRequest({ request, target, listener, parts, outcome }: Exchange) {
+function readRequest({ request, target, listener, parts, outcome, upgrade }: Exchange) {
   const { rawHeaders, method = '' } = request
   outcome.address = callerAddress(request, listener.trustedProxies)
   if (parts.stopping) throw new GatewayError('stopping', { retryAfterSeconds: 1, closeConnection: true })
@@ -199,13 +243,31 @@ function readRequest({ request, target, listener, parts, outcome }: Exchange) {
   requireForwardableMethod(method)
   const expectsContinue = readExpectContinue(request)
   requireNoLoop(rawHeaders, parts.viaName)
-  if (asksForWebSocket(rawHeaders)) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
+  if (asksForWebSocket(request)) requireUpgrade(request, upgrade)
   return {
     target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
     host: readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion),
     methods: [method, ...readMethodOverrides(rawHeaders)] as [string, ...string[]],
     framing,
     expectsContinue,
+  }
+}
+
+/** A server that the gateway is not attached to hands over no connection. */
+function requireUpgrade(request: IncomingMessage, upgrade: UpgradeConnection | undefined): void {
+  requireWebSocketRequest(request)
+  if (!upgrade) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
+}
+
+/** True unless no pattern owns the request: what is faulty is refused here, and goes to nobody else. */
+function ownsPath({ routes, options }: Listener, request: IncomingMessage): boolean {
+  const { rawHeaders, method = '', url = '', httpVersion } = request
+  try {
+    const target = readRequestTarget(url, { targetLength: options.limits.target_length })
+    routes.match({ target, host: readHost(headerValues(rawHeaders, 'host')[0], httpVersion), methods: [method] })
+    return true
+  } catch (error) {
+    return !(error instanceof GatewayError && error.code === 'no_route')
   }
 }
 
@@ -216,29 +278,35 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
 }
 
 /**
- * Gives back the claims of the caller's token, on routes that require one. In report mode everybody comes in, and those
- * who would not have done so have no claims.
+ * Gives back the caller's token, on routes that require one. In report mode everybody comes in, and those who would not
+ * have done so have none.
  */
-async function admit(exchange: Exchange, route: Route): Promise<object | undefined> {
+async function admit(exchange: Exchange, route: Route, reading: Reading): Promise<AccessToken | undefined> {
   const { outcome } = exchange
   if (route.report?.isOn()) outcome.report = { required: route.report.required }
   const judge = outcome.report ? reportTo(noteRefusal(outcome.report)) : enforce
-  await judge(() => route.callers?.check(outcome.address))
-  const claims = await judge(() => requireToken(exchange, route))
-  return outcome.report?.refusal ? undefined : claims
+  await judge(() => requireCaller(exchange, route, reading))
+  const caller = await judge(() => requireToken(exchange, route))
+  return outcome.report?.refusal ? undefined : caller
+}
+
+function requireCaller({ request, outcome }: Exchange, { callers, browserRule }: Route, { host }: Reading): void {
+  const { socket, headers } = request
+  outcome.certificate = callers?.check({ address: outcome.address, certificate: verifiedCertificate(socket) })
+  browserRule?.check({ headers, host, localAddress: socket.localAddress })
 }
 
 async function requireToken(
   { request, response, target, parts, outcome }: Exchange,
   route: Route,
-): Promise<object | undefined> {
+): Promise<AccessToken | undefined> {
   if (!route.requirement) return undefined
   const bearer = readBearerToken(request.headers.authorization, target)
   const token = await whileOpen(response, parts.accessTokens.verify(bearer, route.requirement))
   outcome.callerId = token.clientId
   outcome.scopes = token.scopes
   route.requirement.check(token)
-  return token.claims
+  return token
 }
 
 /** The token that goes out, as the token source gives it. */
@@ -270,30 +338,33 @@ async function replaceToken(
 interface Admitted {
   readonly route: Route
   readonly reading: Reading
-  readonly claims: object | undefined
+  /** What the caller's token says. */
+  readonly caller: AccessToken | undefined
   readonly token: Token | undefined
 }
 
-async function forward(exchange: Exchange, { route, reading, claims, token }: Admitted): Promise<void> {
-  const { request, response, listener, parts, outcome } = exchange
+async function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
+  const { request, response, listener, parts, outcome, upgrade } = exchange
   const { timeouts, limits } = listener.options
   const reauthorize = async () => {
     const successor = token && (await replaceToken(exchange, route, token))
-    return successor && headersFor(exchange, { route, claims, token: successor })
+    return successor && headersFor(exchange, { route, caller, token: successor })
   }
-  const { status } = await parts.forwarder.forward({
+  const forwarded = await parts.forwarder.forward({
     request,
     response,
     upstream: route.upstream,
     path: route.upstream.rewrite(reading.target.raw),
-    headers: headersFor(exchange, { route, claims, token }),
+    headers: headersFor(exchange, { route, caller, token }),
     framing: reading.framing,
     bodyIdle: timeouts.body_idle,
     sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
     ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
     ...(route.token?.replaceRefused && { reauthorize }),
+    ...(upgrade && { upgrade: { connection: upgrade, endAt: route.endsAtExpiry ? caller?.expiresAt : undefined } }),
   })
-  outcome.upstreamStatus = status
+  outcome.upstreamStatus = forwarded.status
+  return forwarded
 }
 
 function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {
@@ -303,7 +374,7 @@ function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: To
 /** The headers for the upstream, with this token in them. */
 function headersFor(
   { request, listener }: Exchange,
-  { route, claims, token }: Omit<Admitted, 'reading'>,
+  { route, caller, token }: Omit<Admitted, 'reading'>,
 ): OutgoingHttpHeaders {
   const { public_url: publicUrl } = listener.options
   return buildRequestHeaders(route.headers, {
@@ -314,7 +385,7 @@ function headersFor(
     encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
     host: request.headers.host ?? '',
     ...(publicUrl !== undefined && { publicUrl }),
-    ...(claims && { claims }),
+    ...(caller && { claims: caller.claims }),
     ...(token && route.token && { token: outgoing(route.token, token) }),
   })
 }
@@ -336,6 +407,11 @@ function answerFailure({ request, response, listener, requestId, outcome }: Exch
   outcome.code = error.code
   outcome.error = error
   answerError(request, response, error, { realm: listener.realm, requestId })
+}
+
+/** The end of a connection that was upgraded; that it was, its own line has said. */
+function recordEnd({ listener, parts, requestId, startedAt, outcome }: Exchange, end: TunnelEnd): void {
+  logUpgradeEnd(parts.log, { requestId, listener: listener.name, startedAt, outcome }, end)
 }
 
 function record({ request, target, listener, parts, requestId, startedAt, outcome }: Exchange): void {

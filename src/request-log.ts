@@ -88,6 +88,25 @@ export function logRequest(log: Log, request: LoggedRequest): void {
   else log.info(line, 'request')
 }
 
+/** Writes the second line of a request whose connection was upgraded, once that has ended. */
+export function logUpgradeEnd(
+  log: Log,
+  { requestId, listener, startedAt, outcome }: Pick<LoggedRequest, 'requestId' | 'listener' | 'startedAt' | 'outcome'>,
+  end: { readonly reason: string; readonly bytesIn: number; readonly bytesOut: number },
+): void {
+  const line = {
+    request_id: requestId,
+    listener,
+    route: outcome.route,
+    reason: end.reason,
+    bytes_in: end.bytesIn,
+    bytes_out: end.bytesOut,
+    caller: outcome.callerId,
+    ms: Math.round(performance.now() - startedAt),
+  }
+  log.info(line, 'upgrade ended')
+}
+
 /** What a route in report mode says beside the rest, which `scopegate report` sums up. */
 function reportLine({ required, refusal }: Report, scopes: readonly string[] | undefined) {
   return {

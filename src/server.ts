@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { createAdmin } from './admin/admin.ts'
 import { processMetrics } from './admin/metrics.ts'
@@ -8,7 +9,7 @@ import { createLog, type Log } from './base/log.ts'
 import { formatFault } from './config/config-error.ts'
 import type { Address } from './config/listener.ts'
 import type { Config } from './config/load.ts'
-import { createGateway } from './gateway.ts'
+import { createGateway, type Gateway } from './gateway.ts'
 
 /** A running process: its listeners, and how to end them. */
 export interface RunningServer {
@@ -44,7 +45,8 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     )
   const servers = Object.entries(config.listeners).map(([name, { address }]) => {
     const door = gateway.listener(name)
-    const server = createServer(door.serverOptions, door.handler)
+    const { encrypted, serverOptions, handler } = door
+    const server = encrypted ? createTlsServer(serverOptions, handler) : createServer(serverOptions, handler)
     door.attach(server)
     return { name, address, server, ending: watchRequests(server) }
   })
@@ -70,7 +72,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     state = 'stopping'
     log.info({ grace_ms: config.shutdown_grace }, 'stopping')
     gateway.stop()
-    const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace)))
+    const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace, gateway)))
     await gateway.close()
     admin?.close()
     admin?.closeAllConnections()
@@ -100,34 +102,41 @@ async function listen(server: Server, name: string, { host, port }: Address): Pr
 
 /** Counts what is on its way, and closes what is not. */
 interface Ending {
-  /** Closes the server when its last request is answered, or cuts off what is left when the grace is over. */
-  closeWithin(grace: number): Promise<number>
+  /**
+   * Closes the server when its last request is answered and its last upgraded connection has ended, or cuts off what is
+   * left when the grace is over.
+   */
+  closeWithin(grace: number, gateway: Gateway): Promise<number>
 }
 
 const lookInterval = 50
 
 function watchRequests(server: Server): Ending {
-  const untouched = new Set<Socket>()
+  // By its other end: the socket of a TLS connection takes the place of the one that its handshake went over.
+  const untouched = new Map<string, Socket>()
+  const watch = (socket: Socket) => {
+    const peer = peerOf(socket)
+    untouched.set(peer, socket)
+    socket.once('close', () => untouched.get(peer) === socket && untouched.delete(peer))
+  }
   let onTheirWay = 0
-  server.on('connection', (socket) => {
-    untouched.add(socket)
-    socket.once('close', () => untouched.delete(socket))
-  })
+  server.on('connection', watch)
+  server.on('secureConnection', watch)
   server.on('request', (request, response) => {
-    untouched.delete(request.socket)
+    untouched.delete(peerOf(request.socket))
     onTheirWay++
     response.once('close', () => onTheirWay--)
   })
   return {
-    async closeWithin(grace) {
+    async closeWithin(grace, gateway) {
       const closed = once(server, 'close')
       server.close()
       // Connections that never had a request are no idle ones to Node; nor are those whose last request ends only now.
-      for (const socket of untouched) socket.destroy()
+      for (const socket of untouched.values()) if (!gateway.isUpgraded(socket)) socket.destroy()
       const looking = setInterval(() => server.closeIdleConnections(), lookInterval)
       let cut = 0
       const cancel = systemClock.setTimeout(() => {
-        cut = onTheirWay
+        cut = onTheirWay + gateway.endUpgraded()
         server.closeAllConnections()
       }, grace)
       await closed
@@ -136,4 +145,8 @@ function watchRequests(server: Server): Ending {
       return cut
     },
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { createMetrics, type Metrics } from './admin/metrics.ts'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
+import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
+import { GatewayError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
@@ -14,26 +17,26 @@ import { createEgress, type Egress } from './egress/egress.ts'
 import type { TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
+import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
 import { type Callers, createCallers } from './ingress/callers.ts'
+import { createListenerTls, type ListenerTls } from './ingress/listener-tls.ts'
 import { createReportMode, type ReportMode } from './ingress/report-mode.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
-import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
-import { createListenerTls, type ListenerTls } from './ingress/listener-tls.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createHostMatcher } from './routes/host-matcher.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
 /** A route, with everything that can be done once done. */
-import { createHostMatcher } from './routes/host-matcher.ts'
 export interface Route extends RoutePattern {
   readonly name: string
   readonly callers?: Callers
+  readonly browserRule?: BrowserRule
   readonly requirement?: Requirement
   /** While it is on, nobody is refused who does not meet the two above. */
   readonly report?: ReportMode
-  readonly browserRule?: BrowserRule
   readonly token?: {
     readonly client: string
     readonly request: TokenRequest
@@ -42,6 +45,8 @@ export interface Route extends RoutePattern {
     /** Whether a 401 of the upstream's is answered with another token; otherwise it passes. */
     readonly replaceRefused: boolean
   }
+  /** Whether an upgraded connection ends when the caller's token does. */
+  readonly endsAtExpiry: boolean
   readonly headers: HeaderPolicy
   readonly upstream: Upstream
 }
@@ -52,12 +57,12 @@ export interface Listener {
   /** The protection space that a challenge names. */
   readonly realm: string
   readonly trustedProxies: Networks
+  readonly tls?: ListenerTls
   readonly routes: RouteTable<Route>
 }
 
 /** What a gateway is made of. */
 export interface Parts {
-  readonly tls?: ListenerTls
   readonly log: Log
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -69,6 +74,10 @@ export interface Parts {
   stopping: boolean
   /** Requests that are on their way. */
   readonly inFlight: Set<Promise<unknown>>
+  /** Connections that have become, or are to become, WebSockets. */
+  readonly upgraded: Set<Socket>
+  /** Cuts them, and gives back how many. */
+  endUpgraded(): number
   /** Waits for the requests on their way, whose connections must have been closed, and ends what works in the background. */
   close(): Promise<void>
 }
@@ -76,6 +85,13 @@ export interface Parts {
 /** Makes all parts of a gateway, and starts what works in the background. */
 export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
   const inFlight = new Set<Promise<unknown>>()
+  const upgraded = new Set<Socket>()
+  const endUpgraded = () => {
+    const count = upgraded.size
+    for (const socket of upgraded) socket.destroy(new GatewayError('stopping'))
+    upgraded.clear()
+    return count
+  }
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
@@ -91,6 +107,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
+  const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
   return {
     log,
     viaName,
@@ -103,13 +120,15 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     ),
     stopping: false,
     inFlight,
+    upgraded,
+    endUpgraded,
     async close() {
+      endUpgraded()
       await Promise.all(inFlight)
       for (const { keys } of trusted) keys.stop()
       await egress.tokens.close()
       for (const { upstream } of routes) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
-  const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
     },
   }
 }
@@ -129,7 +148,7 @@ function trustedServers(
     const server = servers.get(name)
     if (!options.access_tokens || !server) return []
     const issuers = options.access_tokens.issuers ?? (options.issuer === undefined ? [] : [options.issuer])
-    const keys: KeySet = createKeySet(server, options.keys, context)
+    const keys: KeySet = options.jwks ? createStaticKeySet(options.jwks) : createKeySet(server, options.keys, context)
     return [{ name, issuers, keys, options: options.access_tokens }]
   })
 }
@@ -153,6 +172,19 @@ function createListener(name: string, options: ListenerOptions, { routes, log, m
     options,
     realm: options.public_url ?? 'scopegate',
     trustedProxies: new Networks(options.trusted_proxies ?? []),
+    ...(options.tls && {
+      tls: createListenerTls(
+        { ...options.tls, handshakeTimeout: options.timeouts.headers },
+        {
+          renewed: () => log.info({ listener: name }, 'certificate renewed'),
+          notRenewed: (reason) => log.warn({ listener: name, reason }, 'certificate not renewed'),
+          handshakeFailed(reason, { remoteAddress }) {
+            log.info({ listener: name, code: 'handshake_failed', reason, address: remoteAddress }, 'refused')
+            metrics.countRefusedConnection(name, 'handshake_failed')
+          },
+        },
+      ),
+    }),
     routes: createRouteTable(routes.filter((route) => route.listener === name)),
   }
 }
@@ -172,19 +204,6 @@ function compileRoute(
   const token = route.token && {
     client: route.token.client,
     request: egress.requestFor(route.token),
-    ...(options.tls && {
-      tls: createListenerTls(
-        { ...options.tls, handshakeTimeout: options.timeouts.headers },
-        {
-          renewed: () => log.info({ listener: name }, 'certificate renewed'),
-          notRenewed: (reason) => log.warn({ listener: name, reason }, 'certificate not renewed'),
-          handshakeFailed(reason, { remoteAddress }) {
-            log.info({ listener: name, code: 'handshake_failed', reason, address: remoteAddress }, 'refused')
-            metrics.countRefusedConnection(name, 'handshake_failed')
-          },
-        },
-      ),
-    }),
     header: route.token.header,
     scheme: route.token.scheme,
     replaceRefused: route.upstream_401 !== 'pass',
@@ -212,6 +231,7 @@ function compileRoute(
     ...(route.require && { requirement: createRequirement(route.require) }),
     ...(report && { report }),
     ...(token && { token }),
+    endsAtExpiry: route.end_at_token_expiry !== false,
     headers,
     upstream,
   }

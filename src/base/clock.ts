@@ -20,3 +20,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
 }
+
+/** The clock may be set, and a machine may sleep, while a timer runs. */
+const longestWait = 3_600_000
+
+/** Calls back once at a moment, in milliseconds since the epoch, however far away it is. Returns its cancellation. */
+export function callAt(clock: Clock, moment: number, callback: () => void): () => void {
+  const wait = () => clock.setTimeout(look, Math.min(Math.max(moment - clock.now(), 0), longestWait))
+  function look(): void {
+    if (clock.now() >= moment) callback()
+    else cancel = wait()
+  }
+  let cancel = wait()
+  return () => cancel()
+}

@@ -12,6 +12,7 @@ export const errorCodes = {
   invalid_framing: [400, 'The length of the request body is stated in a conflicting or unsupported way.'],
   duplicate_header: [400, 'A header that may stand only once stands more than once.'],
   invalid_host: [400, 'The Host header is missing or malformed.'],
+  invalid_upgrade: [400, 'The request to upgrade the connection is not that for a WebSocket.'],
   invalid_request: [400, 'The access token was sent in more than one way.'],
   token_required: [401, 'An access token is required: Authorization: Bearer.'],
   invalid_token: [401, 'The access token is malformed, expired, revoked, or not meant for this service.'],

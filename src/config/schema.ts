@@ -83,13 +83,18 @@ export const routeOptions = z
     path: ['upstream_401'],
     message: 'stands on a route without token, where the answers of the upstream are passed on as they are',
   })
+  .refine((route) => !given(route.end_at_token_expiry) || given(route.require), {
+    ...ruleOverMap,
+    path: ['end_at_token_expiry'],
+    message: 'stands on a route without require, where no token of the caller expires: remove it',
+  })
   .check(faultRule(['mode', 'until'], findReportModeFault))
+  .check(faultRule(['browsers', 'hosts'], findBrowserFault))
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
 const authorizationServer = authorizationServerOptions({
   keys: keySetOptions,
   access_tokens: accessTokenOptions.optional(),
-  .check(faultRule(['browsers', 'hosts'], findBrowserFault))
 })
 
 /** The whole file. */

@@ -100,8 +100,8 @@ function requireAllowed({ name }: TrustedServer, allowed: readonly string[] | un
 }
 
 /** Not verified yet: whoever made the token may have written anything there. */
-function printable(iss: unknown): string {
-  return (JSON.stringify(iss) ?? 'none').replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
+function printable(value: unknown): string {
+  return (JSON.stringify(value) ?? 'none').replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
 }
 
 function indexByIssuer(servers: readonly TrustedServer[]): ReadonlyMap<string, TrustedServer> {
@@ -125,7 +125,7 @@ function requireType(typ: unknown, accepted: readonly string[]): void {
   }
   const isAccepted =
     typeof typ === 'string' && accepted.some((type) => type !== 'absent' && mediaType(type) === mediaType(typ))
-  if (!isAccepted) throw invalidToken('its typ header is none of the accepted ones')
+  if (!isAccepted) throw invalidToken(`its typ header ${printable(typ)} is none of the accepted ones`)
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9 */
@@ -138,11 +138,11 @@ function mediaType(typ: string): string {
 async function requireSignature(token: string, header: JsonObject, server: TrustedServer): Promise<PublicKey> {
   const { alg, kid } = header
   if (!isSignatureAlgorithm(alg) || !server.options.algorithms.includes(alg))
-    throw invalidToken('its algorithm is none of the accepted ones')
+    throw invalidToken(`its algorithm ${printable(alg)} is none of the accepted ones`)
   if (kid !== undefined && typeof kid !== 'string') throw invalidToken('its kid is not text')
   // Only the server's own keys: jwk, jku, x5c and x5u in the header are the words of whoever made the token.
   const tried = await server.keys.find({ alg, kid })
-  if (tried.length === 0) throw invalidToken('no key of its server fits it')
+  if (tried.length === 0) throw invalidToken(`no key of its server fits its kid ${printable(kid)} and algorithm ${alg}`)
   const key =
     (await signerAmong(tried, token, alg)) ??
     // Without a key id nothing else tells that the server may have a new key by now.

@@ -1,19 +1,22 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { dropAnswer, sendAnswer } from './answer.ts'
-import { readAnswerHead } from './answer-head.ts'
-import type { ForwardRequest } from './exchange.ts'
+import { invalidAnswer, readAnswerHead } from './answer-head.ts'
+import type { Forwarded, ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { isClosedConnection, proxyError } from './proxy-error.ts'
 import { RequestView, ResponseSink } from './proxy-view.ts'
 import { refusesToken } from './refused-token.ts'
 import { sendBody, sendKeptBody, setFraming, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
+import { readUpgradeAnswer } from './upgrade-answer.ts'
+import { startTunnel } from './upgrade-tunnel.ts'
 
 /** How an attempt ended. */
 export type AttemptResult =
-  | { readonly status: number }
+  | Forwarded
   | {
       readonly error: GatewayError
       readonly remedy?: Remedy
@@ -78,11 +81,7 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     }
     proxyRequest = outgoing
     bytesBefore = outgoing.socket?.bytesRead ?? 0
-    // An upgrade that nobody asked for: the connection would speak another protocol from here on.
-    outgoing.on('upgrade', (_answer, socket) => {
-      socket.destroy()
-      fail(new GatewayError('upstream_invalid_response', { reason: 'an uninvited 101' }))
-    })
+    outgoing.on('upgrade', (incoming, stream, head) => onUpgrade(incoming, stream as Socket, head))
     outgoing.on('finish', () => {
       if (!answer && !over) watch.expect(upstream.timeouts.response, () => timeOut('no answer'))
     })
@@ -122,6 +121,22 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
       undo.push(() => response.off('finish', onFinish))
       undo.push(sendAnswer({ exchange, answer: incoming, head, watch, fail }))
     } catch (error) {
+      fail(error instanceof GatewayError ? error : proxyError(error))
+    }
+  }
+  function onUpgrade(incoming: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    try {
+      if (over) throw new GatewayError('caller_gone')
+      // One that nobody asked for: the connection would speak another protocol from here on.
+      if (!exchange.upgrade) throw invalidAnswer('an uninvited 101')
+      const { connection, endAt } = exchange.upgrade
+      const early = connection.accept(readUpgradeAnswer(incoming, request.headers['sec-websocket-key'] ?? ''))
+      const { idle } = upstream.timeouts
+      const ended = startTunnel({ caller: connection.socket, upstream: socket, early, head, endAt, idle, clock })
+      settle({ status: 101, ended })
+    } catch (error) {
+      socket.destroy()
       fail(error instanceof GatewayError ? error : proxyError(error))
     }
   }

@@ -1,5 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Framing } from './framing.ts'
+import type { UpgradeConnection } from './upgrade-connection.ts'
+import type { TunnelEnd } from './upgrade-tunnel.ts'
 import type { Upstream } from './upstream.ts'
 
 /** One admitted request, and where it goes. */
@@ -25,4 +27,18 @@ export interface ForwardRequest {
    * its successor, or `undefined` where none is to be had.
    */
   readonly reauthorize?: () => Promise<OutgoingHttpHeaders | undefined>
+  /** Given where the caller asks for a WebSocket, and the connection is there to be taken over. */
+  readonly upgrade?: {
+    readonly connection: UpgradeConnection
+    /** When it ends, in milliseconds since the epoch, whoever still has something to say. */
+    readonly endAt?: number | undefined
+  }
+}
+
+/** What has been answered. */
+export interface Forwarded {
+  /** The upstream's status. */
+  readonly status: number
+  /** After a 101, how the upgraded connection will have ended. */
+  readonly ended?: Promise<TunnelEnd>
 }

@@ -3,18 +3,20 @@ import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { type Attempt, type AttemptResult, createAttempt } from './attempt.ts'
-import type { ForwardRequest } from './exchange.ts'
+import type { Forwarded, ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
+import { upgradeHeaders } from './upgrade-request.ts'
 
 export type { ForwardRequest } from './exchange.ts'
 
 export interface Forwarder {
   /**
-   * Sends an admitted request to its upstream, and the answer to the caller. Resolves once the answer is wholly sent.
+   * Sends an admitted request to its upstream, and the answer to the caller. Resolves once the answer is wholly sent, or
+   * the connection upgraded.
    * Rejects with a GatewayError; then the response is either untouched, or, where the answer had begun, destroyed.
    */
-  forward(exchange: ForwardRequest): Promise<{ readonly status: number }>
+  forward(exchange: ForwardRequest): Promise<Forwarded>
 }
 
 export interface ForwarderOptions {
@@ -65,6 +67,8 @@ export function createForwarder({
 
   /** Sent once, or again where the kept connection turns out to be closed. */
   async function send(exchange: ForwardRequest): Promise<AttemptResult> {
+    // What becomes a WebSocket is never a connection for the next request.
+    if (exchange.upgrade) return runAttempt({ ...exchange, headers: { ...exchange.headers, ...upgradeHeaders } }, true)
     const result = await runAttempt(exchange, false)
     const again = 'error' in result && result.remedy === 'connection' && isRepeatable(exchange)
     return again ? runAttempt(exchange, true) : result
@@ -79,7 +83,7 @@ export function createForwarder({
     return headers && canBeSentAgain(exchange) ? send({ ...exchange, headers }) : result
   }
 
-  async function forward(exchange: ForwardRequest): Promise<{ readonly status: number }> {
+  async function forward(exchange: ForwardRequest): Promise<Forwarded> {
     const { request, response } = exchange
     // Node reports a caller that breaks off here as well; the response's end is what is looked at.
     request.on('error', () => {})
@@ -129,9 +133,12 @@ async function headersWithSuccessor({ reauthorize }: ForwardRequest): Promise<Ou
   }
 }
 
-/** A request that was refused has done nothing, whatever its method; what counts is that its body is still there. */
-function canBeSentAgain({ framing, keptBody }: ForwardRequest): boolean {
-  return keptBody !== undefined || !hasBody(framing)
+/**
+ * A request that was refused has done nothing, whatever its method; what counts is that its body is still there. An
+ * upgrade is never sent twice.
+ */
+function canBeSentAgain({ framing, keptBody, upgrade }: ForwardRequest): boolean {
+  return !upgrade && (keptBody !== undefined || !hasBody(framing))
 }
 
 /** A request that may be sent twice without doing its work twice. @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 */

@@ -2,7 +2,7 @@ import { METHODS } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { foldHeaderName, methodOverrideHeaders } from '../base/header-lists.ts'
 import type { RequestHead } from './framing.ts'
-import { connectionOptions, headerPairs, headerValues, listMembers } from './header-names.ts'
+import { headerPairs, headerValues, listMembers } from './header-names.ts'
 
 /**
  * Refuses a second Host or Authorization: whoever reads the other one of the two sees another host or another caller.
@@ -40,15 +40,6 @@ export function readExpectContinue(request: RequestHead): boolean {
   if (expectations.some((each) => each.toLowerCase() !== '100-continue'))
     throw new GatewayError('expectation_failed', { reason: 'Expect is not 100-continue', closeConnection: true })
   return expectations.length > 0
-}
-
-/**
- * True if the caller asks for a WebSocket. Any other `Upgrade`, such as the `h2c` that Java's client sends by default, is
- * an offer that may be passed over. @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
- */
-export function asksForWebSocket(rawHeaders: readonly string[]): boolean {
-  const protocols = listMembers(headerValues(rawHeaders, 'upgrade')).map((each) => each.toLowerCase())
-  return protocols.includes('websocket') && connectionOptions(rawHeaders).has('upgrade')
 }
 
 /** The methods that override headers name, in capitals: an upstream that believes them serves another method. */

@@ -135,6 +135,11 @@ export const proxyRouteOptions = {
   forwarded_headers: flag()
     .optional()
     .describe('whether the upstream is told where a request came from; default true, on token routes false'),
+  end_at_token_expiry: flag()
+    .optional()
+    .describe(
+      "with require: whether an upgraded connection (WebSocket) ends when its caller's token expires; default true",
+    ),
   upstream_401: oneOf('replace', 'pass')
     .optional()
     .describe(

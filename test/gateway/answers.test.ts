@@ -126,9 +126,9 @@ const refusals: Record<string, [bytes: string, expected: Expected]> = {
     'BREW /public HTTP/1.1\r\nHost: a\r\n\r\n',
     { status: 501, code: 'method_not_implemented' },
   ],
-  'an upgrade': [
+  'an upgrade that is not one to a WebSocket': [
     get('/public', 'Connection: Upgrade', 'Upgrade: websocket'),
-    { status: 501, code: 'upgrade_not_supported' },
+    { status: 400, code: 'invalid_upgrade' },
   ],
   'a body that is too large': [
     'POST /public HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n',

@@ -44,6 +44,13 @@ function app() {
 const get = (path: string, ...headers: string[]) =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`
 
+const webSocket = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+]
+
 describe('the gateway as Express middleware', () => {
   it('forwards what its routes own, and hands on what they do not', async () => {
     const application = app().use(gateway.middleware)
@@ -65,7 +72,8 @@ describe('the gateway as Express middleware', () => {
       [get('/api/../closed'), 400],
       ['DELETE /api/1 HTTP/1.1\r\nHost: a\r\n\r\n', 405],
       [get('/api/1', 'Host: b'), 400],
-      [get('/nowhere', 'Connection: Upgrade', 'Upgrade: websocket'), 501],
+      [get('/nowhere', 'Connection: Upgrade', 'Upgrade: websocket'), 400],
+      [get('/nowhere', ...webSocket), 501],
     ] as const) {
       expect((await ask(port, bytes)).status).toBe(status)
     }
@@ -95,7 +103,7 @@ describe('the gateway as Express middleware', () => {
 
   it('refuses upgrades also without being attached', async () => {
     const port = await start(createServer(app().use(gateway.middleware)))
-    const answer = await ask(port, get('/api/1', 'Connection: Upgrade', 'Upgrade: websocket'))
+    const answer = await ask(port, get('/api/1', ...webSocket))
     expect([answer.status, JSON.parse(answer.body).code]).toEqual([501, 'upgrade_not_supported'])
   })
 

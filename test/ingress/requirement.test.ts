@@ -4,7 +4,7 @@ import type { AccessToken } from '../../src/ingress/access-token.ts'
 import { createRequirement, requireOptions } from '../../src/ingress/requirement.ts'
 
 function token(scopes: readonly string[], claims: AccessToken['claims'] = {}): AccessToken {
-  return { claims, server: 'sso', clientId: 'legacy', scopes }
+  return { claims, server: 'sso', clientId: 'legacy', scopes, expiresAt: 0 }
 }
 
 /** The outcome of a requirement, written as in the file, for a token. */

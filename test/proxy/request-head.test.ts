@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import {
-  asksForWebSocket,
   readExpectContinue,
   readMethodOverrides,
   requireForwardableMethod,
@@ -28,12 +27,6 @@ test('100-continue is the one expectation that is met, and HTTP/1.0 has none', (
     expect(() => readExpectContinue({ rawHeaders: ['expect', value], httpVersion: '1.1' })).toThrow(
       expect.objectContaining({ code: 'expectation_failed' }),
     )
-})
-
-test('a WebSocket is asked for by Upgrade and Connection together, and by no other protocol', () => {
-  expect(asksForWebSocket(['Connection', 'keep-alive, Upgrade', 'Upgrade', 'WebSocket'])).toBe(true)
-  expect(asksForWebSocket(['Connection', 'Upgrade', 'Upgrade', 'h2c'])).toBe(false)
-  expect(asksForWebSocket(['Upgrade', 'websocket'])).toBe(false)
 })
 
 test('a method override is found in every spelling', () => {

@@ -1,0 +1,109 @@
+import type { Socket } from 'node:net'
+import { type Clock, callAt } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { createSilenceWatch } from './silence.ts'
+
+export interface TunnelOptions {
+  readonly caller: Socket
+  readonly upstream: Socket
+  /** What the caller has sent already. */
+  readonly early: readonly Buffer[]
+  /** What the upstream has sent already. */
+  readonly head: Buffer
+  /** When to end it, in milliseconds since the epoch. */
+  readonly endAt?: number | undefined
+  /** How long what is left may take to go out once one side has ended, in milliseconds without progress. */
+  readonly idle: number
+  readonly clock: Clock
+}
+
+/** How an upgraded connection ended. */
+export interface TunnelEnd {
+  readonly reason: 'caller' | 'upstream' | 'token_expired' | 'stopping'
+  /** Bytes from the caller, and to it. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+const keepAliveMilliseconds = 30_000
+/** For the other side, to end too. */
+const lingerMilliseconds = 2000
+
+/**
+ * Ties two sockets together: every byte either way, as fast as the receiver takes it, and the end of one side is the end
+ * of the other. Between two bytes there may be any length of time. Resolves when both are closed; never rejects.
+ */
+export function startTunnel({ caller, upstream, early, head, endAt, idle, clock }: TunnelOptions): Promise<TunnelEnd> {
+  const { promise, resolve } = Promise.withResolvers<TunnelEnd>()
+  const watch = createSilenceWatch(clock)
+  const bytes = { caller: 0, upstream: 0 }
+  let reason: TunnelEnd['reason'] | undefined
+  let cut = false
+
+  function destroyBoth(): void {
+    caller.destroy()
+    upstream.destroy()
+  }
+  /** Passes on what has come before, and then all that comes. */
+  function pump(side: 'caller' | 'upstream', sink: Socket, before: readonly Buffer[]): void {
+    const source = side === 'caller' ? caller : upstream
+    const pass = (chunk: Buffer) => {
+      if (cut) return
+      bytes[side] += chunk.length
+      if (reason) watch.renew()
+      if (!sink.write(chunk)) source.pause()
+    }
+    for (const chunk of before) pass(chunk)
+    source.on('data', pass)
+    sink.on('drain', () => source.resume())
+    if (!sink.writableNeedDrain) source.resume()
+    source.on('end', () => {
+      reason ??= side
+      watch.expect(idle, destroyBoth)
+      sink.end()
+    })
+    sink.on('finish', () => watch.expect(lingerMilliseconds, destroyBoth))
+  }
+  function watchClose(side: 'caller' | 'upstream', socket: Socket, other: Socket): void {
+    socket.on('error', (error) => {
+      if (error instanceof GatewayError) reason ??= 'stopping'
+      socket.destroy()
+    })
+    socket.on('close', () => {
+      reason ??= side
+      // What came from a side that has ended well still goes out; nobody is there any more to read what comes back.
+      if (side === 'caller' && !socket.readableEnded) other.destroy()
+      else if (side === 'caller' || !socket.readableEnded) other.destroySoon()
+      if (!socket.readableEnded) watch.expect(idle, destroyBoth)
+      if (other.closed) finish()
+    })
+  }
+  function end(why: TunnelEnd['reason']): void {
+    reason ??= why
+    cut = true
+    watch.expect(lingerMilliseconds, destroyBoth)
+    for (const socket of [caller, upstream]) socket.resume().destroySoon()
+  }
+  function finish(): void {
+    cancelEnd()
+    watch.stop()
+    resolve({ reason: reason ?? 'caller', bytesIn: bytes.caller, bytesOut: bytes.upstream })
+  }
+
+  for (const socket of [caller, upstream]) prepare(socket)
+  watchClose('caller', caller, upstream)
+  watchClose('upstream', upstream, caller)
+  const cancelEnd = endAt === undefined ? () => {} : callAt(clock, endAt, () => end('token_expired'))
+  pump('caller', upstream, early)
+  pump('upstream', caller, head.length > 0 ? [head] : [])
+  return promise
+}
+
+function prepare(socket: Socket): void {
+  // Without it Node would close a side whose other end has only said that it will send no more.
+  socket.allowHalfOpen = true
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+  // A peer that has vanished without a word is found out.
+  socket.setKeepAlive(true, keepAliveMilliseconds)
+}
