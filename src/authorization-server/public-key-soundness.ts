@@ -14,12 +14,12 @@ const mostExponentBytes = 8
 function findRsaWeakness({ n, e }: Readonly<Record<string, unknown>>): string | undefined {
   const modulus = readInteger(n)
   const exponent = readInteger(e)
-  if (!modulus || !exponent) return 'its modulus or exponent is no number in base64url'
-  if (bitLength(modulus) < modulusBytes.least * 8) return 'it has less than 2048 bits'
-  if (modulus.length > modulusBytes.most || exponent.length > mostExponentBytes) return 'it is too large'
+  if (!modulus || !exponent) return 'has a modulus or exponent that is no number in base64url'
+  if (bitLength(modulus) < modulusBytes.least * 8) return 'has less than 2048 bits'
+  if (modulus.length > modulusBytes.most || exponent.length > mostExponentBytes) return 'is too large'
   const value = BigInt(`0x${exponent.toString('hex')}`)
-  if (value < 65537n || value % 2n === 0n) return 'its exponent is below 65537, or even'
-  return (modulus.at(-1) ?? 0) % 2 === 0 ? 'its modulus is even' : undefined
+  if (value < 65537n || value % 2n === 0n) return 'has an exponent below 65537, or an even one'
+  return (modulus.at(-1) ?? 0) % 2 === 0 ? 'has an even modulus' : undefined
 }
 
 /** A Base64urlUInt without leading zero bytes, which some servers put before a modulus. */
@@ -50,12 +50,12 @@ const coordinateBytes: Readonly<Record<string, number>> = {
 
 function findPointWeakness({ kty, crv, x, y }: Readonly<Record<string, unknown>>): string | undefined {
   const length = typeof crv === 'string' && Object.hasOwn(coordinateBytes, crv) ? coordinateBytes[crv] : undefined
-  if (length === undefined) return 'its curve is none that is supported'
+  if (length === undefined) return 'has a curve that is not supported'
   const coordinates = (kty === 'EC' ? [x, y] : [x]).map(readBytes)
   if (coordinates.some((bytes) => bytes?.length !== length))
-    return `a coordinate has not the ${length} bytes of its curve`
+    return `has a coordinate without the ${length} bytes of its curve`
   const [point] = coordinates
-  return kty === 'OKP' && point && isOfSmallOrder(String(crv), point) ? 'its point is of small order' : undefined
+  return kty === 'OKP' && point && isOfSmallOrder(String(crv), point) ? 'is a point of small order' : undefined
 }
 
 const field25519 = 2n ** 255n - 19n

@@ -14,7 +14,7 @@ export interface PublicKey {
   hasSigned(token: string, alg: SignatureAlgorithm): Promise<boolean>
 }
 
-/** A key that must not verify anything, and why. */
+/** A key that must not verify anything, and why: what follows "the key". */
 export interface UnusableKey {
   readonly fault: string
   /** True where something secret lies open. */
@@ -29,20 +29,19 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-4
  */
 export function readPublicKey(value: unknown): PublicKey | UnusableKey {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'it is no JSON object' }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'is no JSON object' }
   const jwk = value as Readonly<Record<string, unknown>>
   const { kid, use, key_ops: operations, alg: only, kty } = jwk
-  if (kty === 'oct') return { fault: 'it is a symmetric key', secret: true }
+  if (kty === 'oct') return { fault: 'is symmetric', secret: true }
   // A private key that lies open is everybody's: what it signs proves nothing.
-  if (privateMembers.some((member) => Object.hasOwn(jwk, member)))
-    return { fault: 'it has private members', secret: true }
-  if (kid !== undefined && typeof kid !== 'string') return { fault: 'its kid is not text' }
-  if (only !== undefined && typeof only !== 'string') return { fault: 'its alg is not text' }
+  if (privateMembers.some((member) => Object.hasOwn(jwk, member))) return { fault: 'has private members', secret: true }
+  if (kid !== undefined && typeof kid !== 'string') return { fault: 'has a kid that is no text' }
+  if (only !== undefined && typeof only !== 'string') return { fault: 'has an alg that is no text' }
   // A key for encryption may be known to others who never should sign.
-  if (use !== undefined && use !== 'sig') return { fault: 'its use is not sig' }
+  if (use !== undefined && use !== 'sig') return { fault: 'is not for signatures (use)' }
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
-    return { fault: 'verify is not among its key_ops' }
-  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return { fault: 'its kty is none of RSA, EC and OKP' }
+    return { fault: 'is not to verify (key_ops)' }
+  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return { fault: 'is none of RSA, EC and OKP' }
   const weakness = findKeyWeakness(jwk)
   return weakness === undefined ? createPublicKey(jwk, kid, only) : { fault: weakness }
 }
@@ -58,7 +57,7 @@ function createPublicKey(
 ): PublicKey | UnusableKey {
   const { kty, crv, n, e, x, y } = jwk
   const key = importKey({ kty, crv, n, e, x, y })
-  if (!key) return { fault: 'its members make no key, or a point that is not on its curve' }
+  if (!key) return { fault: 'has members that make no key, or a point that is not on its curve' }
   return {
     kid,
     identity: JSON.stringify([kid, only, kty, crv, n, e, x, y]),

@@ -37,19 +37,14 @@ function readStaticKeys(text: string): StaticKeys {
   if (!written) return { fault: 'must be a JWK set ({"keys": […]}) or one JWK, as JSON' }
   if (written.length > mostKeys) return { fault: `has more than ${mostKeys} keys` }
   const read = written.map(readPublicKey)
-  const secret = read.findIndex((key) => !isUsable(key) && key.secret === true)
-  if (secret >= 0)
-    return {
-      fault: `has a key that must not be in it: of key ${secret + 1}, ${faultOf(read[secret])}; give the public part alone`,
-    }
+  const told = read.flatMap((key, index) =>
+    isUsable(key) ? [] : [{ ...key, message: `key ${index + 1} ${key.fault}` }],
+  )
+  const secret = told.find((key) => key.secret)
+  if (secret) return { fault: `holds a secret: ${secret.message}; give the public part of each key alone` }
   const keys = read.filter(isUsable)
   if (keys.length > 0) return { keys }
-  const reasons = read.map((key, index) => `of key ${index + 1}, ${faultOf(key)}`)
-  return { fault: `has no key that can verify signatures${reasons.map((reason) => `; ${reason}`).join('')}` }
-}
-
-function faultOf(key: ReturnType<typeof readPublicKey> | undefined): string {
-  return key && !isUsable(key) ? key.fault : ''
+  return { fault: ['has no key that can verify signatures', ...told.map(({ message }) => message)].join('; ') }
 }
 
 function listKeys(document: unknown): readonly unknown[] | undefined {

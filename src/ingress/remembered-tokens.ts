@@ -23,12 +23,13 @@ export interface RememberedTokens {
 const mostTokens = 100_000
 const mostBytes = 64 * 1024 * 1024
 
-/** Bounded in number and in bytes; the longest unused goes first. */
+/** Bounded in bytes, and in number by what each counts for at the least; the longest unused goes first. */
 export function createRememberedTokens({ most = mostTokens, bytes = mostBytes } = {}): RememberedTokens {
   const tokens = new LRUCache<string, VerifiedToken>({
-    max: most,
+    // Its `max` would take the room for all of them at once.
     maxSize: bytes,
-    sizeCalculation: ({ token }) => ownBytes + weigh(token.claims) + weigh(token.scopes),
+    sizeCalculation: ({ token }) =>
+      Math.max(Math.ceil(bytes / most), ownBytes + weigh(token.claims) + weigh(token.scopes)),
   })
   return {
     // The whole of it, and no text from outside ASCII becomes the same bytes as a token.

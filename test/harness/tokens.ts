@@ -2,7 +2,7 @@ import { constants, createSign, generateKeyPairSync, type KeyObject, type Signin
 import type { JWK } from 'jose'
 import { registerSecret } from './secrets.ts'
 
-type Algorithm = 'RS256' | 'RS384' | 'PS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519'
+type Algorithm = `${'RS' | 'PS' | 'ES'}${256 | 384 | 512}` | 'EdDSA' | 'Ed25519' | 'Ed448'
 
 /** A key that signs, and what its server publishes of it. */
 export interface SigningKey {
@@ -24,6 +24,7 @@ export function createSigningKey(alg: Algorithm, kid: string = alg, bits = 2048)
 function createPair(alg: Algorithm, bits: number): { privateKey: KeyObject; publicKey: KeyObject } {
   const namedCurve = curves[alg]
   if (namedCurve !== undefined) return generateKeyPairSync('ec', { namedCurve })
+  if (alg === 'Ed448') return generateKeyPairSync('ed448')
   return alg.startsWith('Ed') ? generateKeyPairSync('ed25519') : generateKeyPairSync('rsa', { modulusLength: bits })
 }
 
@@ -32,7 +33,8 @@ export function signBytes({ alg, privateKey }: Pick<SigningKey, 'alg' | 'private
   const bytes = Buffer.from(input)
   if (alg.startsWith('Ed')) return sign(null, bytes, privateKey)
   const options: SigningOptions & { key: KeyObject } = { key: privateKey, dsaEncoding: 'ieee-p1363' }
-  if (alg === 'PS256') Object.assign(options, { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 })
+  if (alg.startsWith('PS'))
+    Object.assign(options, { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: Number(alg.slice(2)) / 8 })
   return createSign(`sha${alg.slice(2)}`)
     .update(bytes)
     .sign(options)
