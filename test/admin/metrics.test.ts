@@ -30,7 +30,7 @@ routes:
   - { path: "/open/**", public: true, upstream: "${upstream.url}" }
   - { path: /guarded, require: { scopes: [customer.read] }, upstream: "${upstream.url}" }
   - { path: /trial, require: any_token, mode: report, until: "${new Date(until * 1000).toISOString()}", upstream: "${upstream.url}" }
-  - { path: /out, callers: { networks: [loopback] }, token: { client: ours }, upstream: "${upstream.url}" }
+  - { path: /out, hosts: [a], callers: { networks: [loopback] }, token: { client: ours }, upstream: "${upstream.url}" }
   - { path: /dead, public: true, upstream: "http://127.0.0.1:1" }
 `,
     { env: { SECRET: sso.client.client_secret }, clock },
