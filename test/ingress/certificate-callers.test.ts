@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { callersOptions, createCallers } from '../../src/ingress/callers.ts'
+import { parseDistinguishedName, subjectName } from '../../src/ingress/distinguished-name.ts'
+import { callerX509 } from '../harness/caller-certificates.ts'
+import { createTestClock } from '../harness/clock.ts'
+
+const names = {
+  subjects: ['CN=billing,O=Example'],
+  dns_names: ['billing.example.test'],
+  uris: ['spiffe://example.test/billing'],
+}
+
+function listedBy(certificates: object, caller: string): string | undefined {
+  const callers = createCallers(callersOptions.parse({ certificates }))
+  try {
+    return callers.check({ address: '192.0.2.1', certificate: callerX509(caller) })
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'caller_not_allowed', status: 403 })
+    return undefined
+  }
+}
+
+describe('a client certificate', () => {
+  test.each([
+    [{ subjects: names.subjects }, 'billing', 'subject CN=billing,O=Example'],
+    [{ dns_names: names.dns_names }, 'billing', 'dns billing.example.test'],
+    [{ uris: names.uris }, 'billing', 'uri spiffe://example.test/billing'],
+    [{ subjects: ['cn = billing ,  O=Ex\\61mple'] }, 'billing', 'subject CN=billing,O=Example'],
+    [{ dns_names: ['reports.example.test'] }, 'reports', 'dns reports.example.test'],
+    [{ dns_names: ['REPORTS.example.TEST'] }, 'reports', 'dns reports.example.test'],
+    [{ dns_names: ['*.example.test'] }, 'wildcard', 'dns *.example.test'],
+    [{ subjects: ['CN=other'], dns_names: ['a.test'], uris: names.uris }, 'billing', `uri ${names.uris[0]}`],
+    [{ subjects: ['O=Example+CN=billing'] }, 'parts-as-one', 'subject CN=billing+O=Example'],
+    [{ subjects: ['CN=billing + O=Example'] }, 'parts-as-one', 'subject CN=billing+O=Example'],
+    [{ subjects: ['O=Example,CN=billing'] }, 'parts-reversed', 'subject O=Example,CN=billing'],
+    [{ subjects: ['CN=billing\\,O\\=Example'] }, 'comma-in-subject', 'subject CN=billing\\2CO\\3DExample'],
+    [
+      { subjects: ['CN=\\#1\\ ,OU=a=b\\;#c,O=Example\\, Inc. \\+ \\"Söhne\\" \\<x\\>,DC=test'] },
+      'spelled-out',
+      expect.stringContaining('DC=test'),
+    ],
+  ])('listed as %j lets %s in', (certificates, caller, name) => {
+    expect(listedBy(certificates, caller)).toEqual(name)
+  })
+
+  test.each([
+    'name-in-subject',
+    'uri-in-subject',
+    'wildcard',
+    'subdomain',
+    'other-kinds',
+    'comma-in-name',
+    'quote-in-name',
+    'nul-in-name',
+    'newline-in-name',
+    'newline-in-subject',
+    'comma-in-subject',
+    'comma-behind-subject',
+    'plus-in-subject',
+    'backslash-in-subject',
+    'parts-as-one',
+    'parts-reversed',
+    'longer-subject',
+    'shorter-subject',
+    'other-case',
+    'blank-behind',
+  ])('of somebody else does not let in: %s', (caller) => expect(listedBy(names, caller)).toBeUndefined())
+
+  test('must be there, and in force at the very moment', () => {
+    const valid = Date.parse(callerX509('billing').validTo)
+    const at = (now: number) => createCallers(callersOptions.parse({ certificates: names }), createTestClock(now))
+    const certificate = callerX509('billing')
+    expect(() => at(valid - 1).check({ address: undefined, certificate })).not.toThrow()
+    expect(() => at(valid).check({ address: undefined, certificate })).toThrow('has expired')
+    expect(() => at(valid - 1).check({ address: '127.0.0.1' })).toThrow('no client certificate')
+  })
+
+  test('beside networks must come from them too', () => {
+    const callers = createCallers(callersOptions.parse({ networks: ['10.0.0.0/8'], certificates: names }))
+    const certificate = callerX509('billing')
+    expect(callers.check({ address: '10.0.0.1', certificate })).toBe('subject CN=billing,O=Example')
+    expect(() => callers.check({ address: '192.0.2.1', certificate })).toThrow('in none of the networks')
+    expect(() => callers.check({ address: '10.0.0.1' })).toThrow('no client certificate')
+    expect(() => callers.check({ address: '10.0.0.1', certificate: callerX509('reports') })).toThrow('none of those')
+  })
+})
+
+describe('the names of certificates', () => {
+  for (const written of [
+    {},
+    { subjects: [] },
+    { dns_names: [] },
+    { uris: null },
+    { subjects: [''] },
+    { subjects: ['billing'] },
+    { subjects: ['CN='] },
+    { subjects: ['CN=a,'] },
+    { subjects: ['CN=a,O'] },
+    { subjects: ['CN=a;O=b'] },
+    { subjects: ['CN="a"'] },
+    { subjects: ['CN=#04024869'] },
+    { subjects: ['/CN=billing/O=Example'] },
+    { subjects: ['CN=a\nO=b', 'CN='] },
+    { dns_names: ['a.*.test'] },
+    { dns_names: ['*'] },
+    { dns_names: ['a, b'] },
+    { dns_names: ['spiffe://a/b'] },
+    { dns_names: ['müller.test'] },
+    { uris: ['example.test/billing'] },
+    { uris: ['spiffe://example.test/*'] },
+    { uris: ['spiffe://example.test/a b'] },
+    { names: ['a'] },
+  ]) {
+    test(`cannot be ${JSON.stringify(written)}`, () =>
+      expect(callersOptions.safeParse({ certificates: written }).success).toBe(false))
+  }
+
+  test('are the same only if they are, however their values are escaped', () => {
+    const value = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => text.isWellFormed())
+    const escaped = (text: string) =>
+      [...Buffer.from(text)].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('')
+    const plain = (text: string) =>
+      text.replace(/[\\",+<>;=]|^[ #]| $/g, (char) => `\\${char}`).replace(/^\\?\n/g, '\\0a')
+    fc.assert(
+      fc.property(value, value, value, (one, other, third) => {
+        const write = (each: (text: string) => string) => `CN=${each(one)}+OU=${each(other)},O=${each(third)}`
+        const name = parseDistinguishedName(write(escaped))
+        expect(name).toBeDefined()
+        expect(parseDistinguishedName(write(plain))).toBe(name)
+        expect(parseDistinguishedName(name ?? '')).toBe(name)
+        // Of a value alone nobody makes a name of several parts.
+        const single = parseDistinguishedName(`CN=${escaped(`${one},O=${third}`)}`)
+        expect(single).not.toBe(parseDistinguishedName(`CN=${escaped(one)},O=${escaped(third)}`))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('are none where a subject cannot be read', () => {
+    for (const subject of [undefined, '', 'CN=a\nb', 'CN="a', 'CN=a\\', '=a']) {
+      expect(subjectName(subject) || undefined).toBeUndefined()
+    }
+  })
+})
