@@ -53,7 +53,7 @@ const doubtExamples: Record<Doubt, string> = {
   case: '`/A`: some do not tell it from `/a`',
   double_encoding: '`/a%252Fb`, `%u0041`: some decode twice',
   trailing_slash: '`/a/`: some do not tell it from `/a`',
-  trailing_dot: '`/a.`, `/a%20`: some cut the end off',
+  trailing_dot: '`/a.`, `/a%20`, `/%20a`: some cut the end off, or blanks on both sides',
   encoded_delimiter: '`/a%3Fb`, `/a%23b`: some end the path there',
   not_utf8: '`/a%C0%AE`: bytes that decoders read in their own ways',
   compatibility_form: '`/ａ` (a wide letter): some fold it to `/a`',

@@ -103,7 +103,7 @@ export function replaceBytes(segment: string, replacement: '' | '\ufffd'): strin
 /** Characters that NFKC leaves alone, and that legacy code pages fold into a separator all the same. */
 const separators: Record<string, string> = { '\u2044': '/', '\u2215': '/', '\u2216': '\\' }
 
-/** As servers read that normalise: `／` is a slash, `．` a dot, `ﬁ` two letters. */
-export function readCompatibly(segment: string): string {
-  return segment.normalize('NFKC').replace(/[\u2044\u2215\u2216]/g, (character) => separators[character] ?? character)
+/** As servers read that go by way of a legacy code page. */
+export function foldSeparators(segment: string): string {
+  return segment.replace(/[\u2044\u2215\u2216]/g, (character) => separators[character] ?? character)
 }

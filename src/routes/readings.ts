@@ -1,5 +1,5 @@
 import { GatewayError } from '../base/errors.ts'
-import { decodeAgain, decodeOverlong, readCompatibly, readLatin1, replaceBytes } from './decoding.ts'
+import { decodeAgain, decodeOverlong, foldSeparators, readLatin1, replaceBytes } from './decoding.ts'
 import { type Doubt, type DoubtSet, doubtNames, doubtSet } from './doubts.ts'
 
 /** One way of reading a path: its decoded segments, and the doubts that lead to it. */
@@ -35,12 +35,16 @@ const leniencies: readonly Leniency[] = [
   { doubt: 'double_encoding', sign: /%u/i, read: each((segment) => decodeAgain(segment, 'unit')) },
   { doubt: 'trailing_slash', sign: /\n$/, read: cutEmptyEnd },
   { doubt: 'trailing_dot', sign: /[. ](?:\n|$)/, read: each(cutTail) },
+  // As servers do that trim a segment on both sides.
+  { doubt: 'trailing_dot', sign: /(?:^|\n) /, read: each((segment) => segment.replace(/^ +/, '')) },
   { doubt: 'encoded_delimiter', sign: /[?#]/, read: endAtDelimiter },
   { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each(decodeOverlong) },
   { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each(readLatin1) },
   { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each((segment) => replaceBytes(segment, '')) },
   { doubt: 'not_utf8', sign: /[\udc80-\udcff]/u, read: each((segment) => replaceBytes(segment, '\ufffd')) },
-  { doubt: 'compatibility_form', sign: /[\u0080-\uffff]/, read: each(readCompatibly) },
+  // `／` is a slash, `．` a dot, `ﬁ` two letters.
+  { doubt: 'compatibility_form', sign: /[\u0080-\uffff]/, read: each((segment) => segment.normalize('NFKC')) },
+  { doubt: 'compatibility_form', sign: /[\u2044\u2215\u2216]/, read: each(foldSeparators) },
 ]
 
 function cutAt(segment: string, mark: RegExp): string {
