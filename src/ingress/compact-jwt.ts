@@ -14,6 +14,8 @@ export interface CompactJwt {
  * @see https://www.rfc-editor.org/rfc/rfc7515#section-7.1
  */
 export function readCompactJwt(token: string): CompactJwt {
+  // Several signatures, and headers that none of them covers: whoever reads it picks which one counts.
+  if (token.trimStart().startsWith('{')) throw invalidToken('the token is in JSON serialization')
   const parts = token.split('.', 6)
   // An encrypted token can hide an unsigned one from everybody but its reader.
   if (parts.length === 5) throw invalidToken('the token is encrypted, or has five parts')
