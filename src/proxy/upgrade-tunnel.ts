@@ -44,6 +44,10 @@ export function startTunnel({ caller, upstream, early, head, endAt, idle, clock 
     caller.destroy()
     upstream.destroy()
   }
+  /** Once it has begun to end, it is cut when for so long nothing moves. */
+  function cutAfter(milliseconds: number): void {
+    if (!cut) watch.expect(milliseconds, destroyBoth)
+  }
   /** Passes on what has come before, and then all that comes. */
   function pump(side: 'caller' | 'upstream', sink: Socket, before: readonly Buffer[]): void {
     const source = side === 'caller' ? caller : upstream
@@ -59,10 +63,10 @@ export function startTunnel({ caller, upstream, early, head, endAt, idle, clock 
     if (!sink.writableNeedDrain) source.resume()
     source.on('end', () => {
       reason ??= side
-      watch.expect(idle, destroyBoth)
+      cutAfter(idle)
       sink.end()
     })
-    sink.on('finish', () => watch.expect(lingerMilliseconds, destroyBoth))
+    sink.on('finish', () => cutAfter(lingerMilliseconds))
   }
   function watchClose(side: 'caller' | 'upstream', socket: Socket, other: Socket): void {
     socket.on('error', (error) => {
@@ -74,14 +78,14 @@ export function startTunnel({ caller, upstream, early, head, endAt, idle, clock 
       // What came from a side that has ended well still goes out; nobody is there any more to read what comes back.
       if (side === 'caller' && !socket.readableEnded) other.destroy()
       else if (side === 'caller' || !socket.readableEnded) other.destroySoon()
-      if (!socket.readableEnded) watch.expect(idle, destroyBoth)
+      if (!socket.readableEnded) cutAfter(idle)
       if (other.closed) finish()
     })
   }
   function end(why: TunnelEnd['reason']): void {
     reason ??= why
+    cutAfter(lingerMilliseconds)
     cut = true
-    watch.expect(lingerMilliseconds, destroyBoth)
     for (const socket of [caller, upstream]) socket.resume().destroySoon()
   }
   function finish(): void {
