@@ -57,7 +57,7 @@ interface Expected {
 }
 
 function get(path: string, ...headers: string[]): string {
-  return `GET ${path} HTTP/1.1\r\nHost: api.example.test\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`
 }
 
 async function expectRefusal(bytes: string, expected: Expected): Promise<void> {

@@ -88,7 +88,7 @@ afterAll(async () => {
 })
 
 async function get(path: string): Promise<Seen | undefined> {
-  expect((await ask(gateway.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).status).toBe(200)
+  expect((await ask(gateway.port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).status).toBe(200)
   return seen.at(-1)
 }
 

@@ -38,7 +38,7 @@ routes:
 }
 
 const get = (path: string, ...headers: string[]) =>
-  `GET ${path} HTTP/1.1\r\nHost: a\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`
+  `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers.map((header) => `${header}\r\n`).join('')}\r\n`
 
 /** Asks, and gives back the connection to leave by. */
 function askToLeave(port: number, bytes: string): Socket {

@@ -37,7 +37,7 @@ routes:
 
 afterAll(() => Promise.all([gateway.stop(), sso.stop(), upstream.stop()]))
 
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 const tokenRequests = () => sso.requestsTo('token').length
 const lastToken = () => upstream.requests.at(-1)?.headers.authorization ?? ''
 
@@ -77,7 +77,7 @@ describe('an upstream that refuses the token', () => {
   it('gets the request again with a fresh one, and the caller sees nothing of it but the log tells', async () => {
     refuse(token)
     const seen = upstream.requests.length
-    const bytes = 'POST /api/1?a=b HTTP/1.1\r\nHost: a\r\nX-Kept: yes\r\nContent-Length: 4\r\n\r\nbody'
+    const bytes = 'POST /api/1?a=b HTTP/1.1\r\nHost: localhost\r\nX-Kept: yes\r\nContent-Length: 4\r\n\r\nbody'
     expect(await ask(gateway.port, bytes)).toMatchObject({ status: 200, body: 'took body' })
     expect(tokenRequests()).toBe(before + 1)
     const [first, second] = upstream.requests.slice(seen)
@@ -127,7 +127,7 @@ describe('an upstream that refuses the token', () => {
 
   it('is 502 for a body that is not kept, and the next request has the fresh token already', async () => {
     refuse(token)
-    const bytes = 'POST /own-header HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody'
+    const bytes = 'POST /own-header HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody'
     expect((await ask(gateway.port, bytes)).status).toBe(502)
     expect((await ask(gateway.port, bytes)).status).toBe(200)
     expect(tokenRequests()).toBe(before + 1)
