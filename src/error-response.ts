@@ -41,11 +41,12 @@ export function answerError(
   }
   response.writeHead(error.status)
   if (!unread) {
-    response.end(request.method === 'HEAD' ? undefined : body)
+    response.end(body)
     return
   }
-  if (request.method === 'HEAD') response.flushHeaders()
-  else response.write(body)
+  response.write(body)
+  // To HEAD Node sends no body, and without one the headers would wait.
+  response.flushHeaders()
   endAfterBody(request, response)
 }
 
