@@ -13,8 +13,9 @@ export interface UpgradeHead extends RequestHead {
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
  */
 export function asksForWebSocket({ httpVersion, rawHeaders }: UpgradeHead): boolean {
-  const protocols = listMembers(headerValues(rawHeaders, 'upgrade')).map((each) => each.toLowerCase())
-  return httpVersion === '1.1' && protocols.includes('websocket') && connectionOptions(rawHeaders).has('upgrade')
+  const members = (name: string) => listMembers(headerValues(rawHeaders, name)).map((each) => each.toLowerCase())
+  // Not by Proxy-Connection, which Node's parser takes for the same.
+  return httpVersion === '1.1' && members('upgrade').includes('websocket') && members('connection').includes('upgrade')
 }
 
 /** True if it asks for one as it should: then its connection may be taken over. */
