@@ -76,6 +76,16 @@ describe('keys are there before they are needed', () => {
     await requests(2)
   })
 
+  test('a key that stays is the same one after a renewal, and is held; one that is withdrawn is not', async () => {
+    server.publish(one.jwk, two.jwk)
+    const [first, second] = [await keys.find(wantsOne), await keys.find(wantsTwo)].map(([key]) => key)
+    server.publish(two.jwk)
+    await clock.advance(600_000)
+    await arrived(2)
+    expect((await keys.find(wantsTwo))[0]).toBe(second)
+    expect([first, second].map((key) => key && keys.holds(key))).toEqual([false, true])
+  })
+
   test('a key that is withdrawn is gone with the next renewal', async () => {
     expect(await find(wantsOne)).toBe(1)
     server.publish(two.jwk)
@@ -120,6 +130,32 @@ describe('an unknown key id', () => {
     expect(server.requests).toBe(2)
   })
 
+  test('is not fetched for more than once per cooldown by a thousand that are all different', async () => {
+    await find(wantsOne)
+    for (let round = 1; round <= 3; round += 1) {
+      await clock.advance(9_000)
+      const flood = (name: string) =>
+        Promise.all(
+          Array.from({ length: 1000 }, (_, index) => find({ alg: 'ES256', kid: `${name}-${round}-${index}` })),
+        )
+      await flood('early')
+      expect(server.requests).toBe(round)
+      await clock.advance(1_000)
+      await flood('late')
+      expect(server.requests).toBe(round + 1)
+    }
+  })
+
+  test('follows a rotation within one cooldown, also for tokens that name no key', async () => {
+    const [first] = await keys.find({ alg: 'ES256', kid: undefined })
+    server.publish(one.jwk, two.jwk)
+    await clock.advance(9_999)
+    const wanted = { alg: 'ES256', kid: undefined, tried: first ? [first] : [] } as const
+    expect(await find(wanted)).toBe(0)
+    await clock.advance(1)
+    expect(await find(wanted)).toBe(1)
+  })
+
   test('does not keep those waiting whose key is known', async () => {
     await find(wantsOne)
     await clock.advance(10_000)
@@ -140,6 +176,15 @@ describe('in an outage', () => {
     expect(await find(wantsOne)).toBe(1)
     await clock.advance(1_000)
     expect(await find(wantsOne)).toEqual(['keys_unavailable', 503, expect.any(Number)])
+  })
+
+  test('of an hour every known key is found, at the start of it and at its end', async () => {
+    expect(await find(wantsOne)).toBe(1)
+    broken()
+    for (let minute = 0; minute < 60; minute += 1) {
+      await clock.advance(60_000)
+      expect(await find(wantsOne)).toBe(1)
+    }
   })
 
   test('an unknown key id is no reason to refuse a token: nobody knows', async () => {

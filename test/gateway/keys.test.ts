@@ -1,0 +1,120 @@
+import { describe, expect, it, vi } from 'vitest'
+import { createTestClock } from '../harness/clock.ts'
+import { startGateway } from '../harness/gateway.ts'
+import { startKeyServer } from '../harness/key-server.ts'
+import { ask, type RawAnswer } from '../harness/raw-client.ts'
+import { createSigningKey, createToken, type Members, type SigningKey } from '../harness/tokens.ts'
+import { startUpstream } from '../harness/upstream.ts'
+import { parts } from '../ingress/verifier.ts'
+import { createKeeper } from '../proxy/keep.ts'
+
+const one = createSigningKey('ES256', 'one')
+const two = createSigningKey('ES256', 'two')
+const issuers = { sso: 'https://sso.example.test', partner: 'https://login.partner.test' }
+const { keep } = createKeeper()
+
+/** A gateway that trusts one server, whose keys are fetched from a key server, and another, whose keys it has. */
+async function start(...published: readonly object[]) {
+  const clock = createTestClock()
+  const keyServer = await keep(startKeyServer('sso', ...published))
+  const upstream = await keep(startUpstream())
+  const yaml = `
+authorization_servers:
+  sso: { issuer: "${issuers.sso}", jwks_uri: "${await keyServer.server.endpoint('jwks_uri')}", access_tokens: { audience: any } }
+  partner: { issuer: "${issuers.partner}", jwks: '${JSON.stringify({ keys: [one.jwk] })}', access_tokens: { audience: any } }
+routes:
+  - { path: /any, require: any_token, upstream: "${upstream.url}" }
+  - { path: /partner, require: { issuers: [partner] }, upstream: "${upstream.url}" }
+  - { path: /public, public: true, upstream: "${upstream.url}" }`
+  const gateway = await keep(startGateway(yaml, { clock }))
+  const get = (path: string, key: SigningKey, claims: Members = {}): Promise<RawAnswer> => {
+    const exp = Math.floor(clock.now() / 1000) + 86_400
+    const token = createToken(key, parts({ claims: { iss: issuers.sso, exp, ...claims } }))
+    return ask(
+      gateway.port,
+      `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    )
+  }
+  return {
+    clock,
+    keyServer,
+    upstream,
+    gateway,
+    get,
+    status: async (...given: Parameters<typeof get>) => (await get(...given)).status,
+  }
+}
+
+describe('keys that are fetched', () => {
+  it('are not waited for at the start: what needs them is 503, and the rest is served', async () => {
+    const { clock, keyServer, upstream, get, status } = await start()
+    keyServer.answer((response) => response.destroy())
+    await vi.waitFor(async () => expect(await status('/any', one)).toBe(503), { interval: 5 })
+    const { headers } = await get('/any', one)
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+    expect(headers['www-authenticate']).toBeUndefined()
+    expect(upstream.requests).toHaveLength(0)
+    expect(await status('/public', one)).toBe(200)
+    expect(await status('/partner', one, { iss: issuers.partner })).toBe(200)
+    keyServer.publish(one.jwk)
+    await clock.advance(10_000)
+    await vi.waitFor(async () => expect(await status('/any', one)).toBe(200), { interval: 5 })
+  })
+
+  it('serve every good token through an outage of an hour', async () => {
+    const { clock, keyServer, status } = await start(one.jwk)
+    expect(await status('/any', one)).toBe(200)
+    keyServer.answer((response) => response.destroy())
+    for (let minute = 0; minute <= 60; minute += 10) {
+      expect(await status('/any', one, { jti: `${minute}` })).toBe(200)
+      await clock.advance(600_000)
+    }
+  })
+
+  it('are fetched once per cooldown for a thousand unknown key ids, of which none gets in', async () => {
+    const { clock, keyServer, upstream, status } = await start(one.jwk)
+    expect(await status('/any', one)).toBe(200)
+    await clock.advance(10_000)
+    const before = keyServer.requests
+    const forger = createSigningKey('ES256', 'x')
+    const statuses = new Set<number>()
+    for (let batch = 0; batch < 20; batch += 1) {
+      const flood = Array.from({ length: 50 }, (_, index) =>
+        status('/any', { ...forger, jwk: { ...forger.jwk, kid: `unknown-${batch}-${index}` } }),
+      )
+      for (const each of await Promise.all(flood)) statuses.add(each)
+    }
+    expect([...statuses]).toEqual([401])
+    expect(keyServer.requests - before).toBe(1)
+    expect(upstream.requests).toHaveLength(1)
+    expect(await status('/any', one)).toBe(200)
+  })
+
+  it('are followed when they change: a new one within a cooldown, a withdrawn one within the time of a renewal', async () => {
+    const { clock, keyServer, upstream, status } = await start(one.jwk)
+    const claims = { exp: Math.floor(clock.now() / 1000) + 86_400 }
+    expect(await status('/any', one, claims)).toBe(200)
+    keyServer.publish(two.jwk)
+    await clock.advance(10_000)
+    expect(await status('/any', two, claims)).toBe(200)
+    const reached = upstream.requests.length
+    expect(await status('/any', one, claims)).toBe(401)
+    expect(upstream.requests).toHaveLength(reached)
+  })
+})
+
+describe('keys that stand in the configuration', () => {
+  it('verify the tokens of their own server, and of no other that has a key of the same id', async () => {
+    const other = createSigningKey('ES256', 'one')
+    const { upstream, gateway, status } = await start(other.jwk)
+    expect(await status('/partner', one, { iss: issuers.partner })).toBe(200)
+    expect(await status('/any', one, { iss: issuers.partner })).toBe(200)
+    expect(await status('/any', other, { iss: issuers.sso })).toBe(200)
+    const reached = upstream.requests.length
+    expect(await status('/any', one, { iss: issuers.sso })).toBe(401)
+    expect(await status('/any', other, { iss: issuers.partner })).toBe(401)
+    expect(await status('/partner', other, { iss: issuers.sso })).toBe(401)
+    expect(upstream.requests).toHaveLength(reached)
+    expect(gateway.log.find({ level: 'error' })).toEqual([])
+  })
+})
