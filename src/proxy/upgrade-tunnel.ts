@@ -27,7 +27,7 @@ export interface TunnelEnd {
 
 const keepAliveMilliseconds = 30_000
 /** For the other side, to end too. */
-const lingerMilliseconds = 2000
+const lingerMilliseconds = 1000
 
 /**
  * Ties two sockets together: every byte either way, as fast as the receiver takes it, and the end of one side is the end
