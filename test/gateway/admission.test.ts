@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { parseConfig } from '../../src/config/load.ts'
+import { askTls, listenerEnv, listenerTls } from '../harness/caller-certificates.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
-import { ask } from '../harness/raw-client.ts'
+import { createSecret } from '../harness/secrets.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
 
 const inTwoHours = new Date(Date.now() + 7_200_000).toISOString()
 const inThreeHours = new Date(Date.now() + 10_800_000).toISOString()
+
+const token = 'token: { client: c }'
 
 /** Each row: two ways to let callers in that differ in this alone. */
 const differing: Record<string, readonly [one: string, other: string]> = {
@@ -33,6 +36,35 @@ const differing: Record<string, readonly [one: string, other: string]> = {
     `callers: { networks: [loopback] }, mode: report, until: "${inTwoHours}"`,
     `callers: { networks: [loopback] }, mode: report, until: "${inThreeHours}"`,
   ],
+  'a certificate beside the networks': [
+    'callers: { networks: [loopback] }',
+    'callers: { networks: [loopback], certificates: { subjects: ["CN=a"] } }',
+  ],
+  'the subjects of certificates': [
+    'callers: { certificates: { subjects: ["CN=a"] } }',
+    'callers: { certificates: { subjects: ["CN=b"] } }',
+  ],
+  'the DNS names of certificates': [
+    'callers: { certificates: { dns_names: [a.test] } }',
+    'callers: { certificates: { dns_names: [a.test, b.test] } }',
+  ],
+  'the URIs of certificates': [
+    'callers: { certificates: { uris: ["a:b"] } }',
+    'callers: { certificates: { uris: ["a:c"] } }',
+  ],
+  'of which kind a name is': [
+    'callers: { certificates: { uris: ["a:b"] } }',
+    'callers: { certificates: { subjects: ["CN=a"], uris: ["a:b"] } }',
+  ],
+  'whether pages are kept out': [`callers: { networks: [loopback] }`, `callers: { networks: [loopback] }, ${token}`],
+  'whether pages may come in': [
+    `callers: { networks: [loopback] }, ${token}`,
+    `callers: { networks: [loopback] }, ${token}, browsers: true`,
+  ],
+  'the hosts that it may be asked for by': [
+    `callers: { networks: [loopback] }, ${token}, hosts: [a.test]`,
+    `callers: { networks: [loopback] }, ${token}, hosts: [a.test, b.test]`,
+  ],
   'one more claim': ['require: { claims: { role: a } }', 'require: { claims: { role: a, team: b } }'],
 }
 
@@ -45,6 +77,15 @@ const alike: Record<string, readonly [one: string, other: string]> = {
     'callers: { networks: [loopback, 10.0.0.0/8] }',
     'callers: { networks: [10.0.0.0/8, loopback] }',
   ],
+  'how certificates are written': [
+    'callers: { certificates: { subjects: ["CN=a,O=b", "CN=c"], dns_names: [A.test, b.test], uris: ["a:b", "a:c"] } }',
+    'callers: { certificates: { uris: ["a:c", "a:b"], dns_names: [b.test, a.test], subjects: ["cn = c", "CN=\\\\61, O=b"] } }',
+  ],
+  'how hosts are written': [
+    `callers: { networks: [loopback] }, ${token}, hosts: [A.test, "*.b.test"]`,
+    `callers: { networks: [loopback] }, ${token}, hosts: ["*.B.test", a.test, a.test], browsers: false`,
+  ],
+  'whether a token goes out, where one must come in': ['require: any_token', `require: any_token, ${token}`],
   'whether the usual mode is written out': ['require: any_token', 'require: any_token, mode: enforce'],
   'the order of claims and of their values': [
     'require: { claims: { role: [a, b], team: c } }',
@@ -56,10 +97,13 @@ let upstream: Upstream
 let gateway: RunningGateway
 
 const servers = `
+listeners: { main: { tls: ${listenerTls('optional')} } }
+clients: { c: { authorization_server: one, client_id: c, client_secret: "\${env:SECRET}" } }
 authorization_servers:
   one: { issuer: "http://127.0.0.1:1", access_tokens: { audience: any } }
   two: { issuer: "http://127.0.0.1:2", access_tokens: { audience: any } }
 `
+const env = { ...listenerEnv, SECRET: createSecret() }
 const route = (path: string, admission: string) =>
   `  - { path: "${path}", ${admission}, upstream: "${upstream.url}" }\n`
 
@@ -72,21 +116,22 @@ function nested(rows: Readonly<Record<string, readonly [string, string]>>, name:
 
 beforeAll(async () => {
   upstream = await startUpstream()
-  gateway = await startGateway(`${servers}routes:\n${nested(differing, 'differing')}${nested(alike, 'alike')}
+  const yaml = `${servers}routes:\n${nested(differing, 'differing')}${nested(alike, 'alike')}
   - { path: "/merged/**", public: true, allow_in_path: [empty_segment, case], upstream: "${upstream.url}" }
   - { path: "/merged/inner", callers: { networks: [loopback] }, upstream: "${upstream.url}" }
-`)
+`
+  gateway = await startGateway(yaml, { env })
 })
 afterAll(() => Promise.all([gateway.stop(), upstream.stop()]))
 
 async function codeOf(path: string): Promise<string> {
-  const answer = await ask(gateway.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
-  return answer.status === 200 ? 'ok' : JSON.parse(answer.body).code
+  const answer = await askTls(gateway.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  return answer?.status === 200 ? 'ok' : JSON.parse(answer?.body ?? '{}').code
 }
 
 function messagesOf(one: string, other: string): string {
   try {
-    parseConfig(`${servers}routes:\n${route('/item', one)}${route('/ITEM', other)}`, { file: 'test.yaml' })
+    parseConfig(`${servers}routes:\n${route('/item', one)}${route('/ITEM', other)}`, { file: 'test.yaml', env })
   } catch (error) {
     if (error instanceof ConfigError) return error.message
     throw error
