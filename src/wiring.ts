@@ -148,7 +148,9 @@ function trustedServers(
     const server = servers.get(name)
     if (!options.access_tokens || !server) return []
     const issuers = options.access_tokens.issuers ?? (options.issuer === undefined ? [] : [options.issuer])
-    const keys: KeySet = options.jwks ? createStaticKeySet(options.jwks) : createKeySet(server, options.keys, context)
+    const keys: KeySet = options.jwks
+      ? createStaticKeySet(options.jwks, name, context.log)
+      : createKeySet(server, options.keys, context)
     return [{ name, issuers, keys, options: options.access_tokens }]
   })
 }

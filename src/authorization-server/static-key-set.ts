@@ -1,4 +1,5 @@
 import { deriveFrom } from '../base/derived.ts'
+import type { Log } from '../base/log.ts'
 import { fileOf } from '../base/scalars.ts'
 import type { Secret } from '../base/secret.ts'
 import { candidates, type KeySet } from './key-set.ts'
@@ -13,13 +14,17 @@ export const staticKeys = () =>
   }).describe('a JWK set, or one JWK, from a file that is read again when it changes: nothing is fetched')
 
 /** The key set of a server whose keys stand in a file. A file that has become unusable leaves the last good keys in force. */
-export function createStaticKeySet(file: Secret): KeySet {
+export function createStaticKeySet(file: Secret, name: string, log?: Log): KeySet {
   let known: readonly PublicKey[] = []
-  const keys = deriveFrom({ file }, (texts) => {
-    const read = readStaticKeys(texts.file)
-    if ('fault' in read) throw new TypeError(read.fault)
-    known = keepKnown(read.keys, known)
+  const read = ({ file: text }: { readonly file: string }) => {
+    const written = readStaticKeys(text)
+    if ('fault' in written) throw new TypeError(written.fault)
+    known = keepKnown(written.keys, known)
     return known
+  }
+  const keys = deriveFrom({ file }, read, (error) => {
+    const reason = `jwks ${error instanceof TypeError ? error.message : 'cannot be read'}`
+    log?.warn({ authorization_server: name, reason }, 'keys not renewed')
   })
   return {
     start() {},

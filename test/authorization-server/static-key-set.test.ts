@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { KeySet } from '../../src/authorization-server/key-set.ts'
 import { createStaticKeySet } from '../../src/authorization-server/static-key-set.ts'
+import { createLog } from '../../src/base/log.ts'
 import type { Secret } from '../../src/base/secret.ts'
 import { parseConfig } from '../../src/config/load.ts'
+import { createTestLog, type TestLog } from '../harness/logs.ts'
 import { createSigningKey } from '../harness/tokens.ts'
 
 const one = createSigningKey('ES256', 'one')
@@ -14,10 +16,12 @@ const wantsOne = { alg: 'ES256', kid: 'one' } as const
 const wantsTwo = { alg: 'ES256', kid: 'two' } as const
 
 let folder: string
+let log: TestLog
 let file: Secret | undefined
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'static-keys-'))
   file = undefined
+  log = createTestLog()
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
@@ -34,7 +38,7 @@ authorization_servers:
 routes: [{ path: /, require: any_token, upstream: "http://127.0.0.1:1" }]`
   file = parseConfig(yaml, { file: join(folder, 'scopegate.yaml') }).authorization_servers.sso?.jwks
   if (!file) throw new TypeError('no keys')
-  return createStaticKeySet(file)
+  return createStaticKeySet(file, 'sso', createLog(log))
 }
 
 const found = async (keys: KeySet, wanted: Parameters<KeySet['find']>[0]) => (await keys.find(wanted)).length
@@ -71,5 +75,11 @@ describe('keys in a file', () => {
     }
     write({ keys: [two.jwk] })
     expect(await found(keys, wantsTwo)).toBe(1)
+    expect(log.entries().map(({ level, msg, authorization_server: name }) => [level, msg, name])).toEqual(
+      Array(3).fill(['warn', 'keys not renewed', 'sso']),
+    )
+    expect(log.entries()[2]?.reason).toBe(
+      'jwks holds a secret: key 2 is symmetric; give the public part of each key alone',
+    )
   })
 })

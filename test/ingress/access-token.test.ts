@@ -44,7 +44,14 @@ describe('a valid token', () => {
     test(`may be signed with ${alg}`, async () => {
       const key = createSigningKey(alg)
       const own = await startVerifier({ keys: [key] })
-      expect(await own.verify(createToken(key, parts()))).toMatchObject({ server: 'sso' })
+      const signed = createToken(key, parts())
+      expect(await own.verify(signed)).toMatchObject({ server: 'sso' })
+      const [head, body, signature = ''] = signed.split('.')
+      for (const at of [0, Math.floor(signature.length / 2)]) {
+        const changed = signature.slice(0, at) + (signature[at] === 'A' ? 'B' : 'A') + signature.slice(at + 1)
+        expect(await rejection(own.verify([head, body, changed].join('.')))).toBe('its signature is wrong')
+      }
+      expect(await rejection(own.verify(createToken(createSigningKey(alg), parts())))).toBe('its signature is wrong')
       await own.stop()
     })
   }
@@ -114,6 +121,18 @@ describe('a valid token', () => {
 
   test('is found by its key when it names none', async () => {
     expect(await verifier.verify(token({ header: { kid: undefined } }))).toBeDefined()
+  })
+
+  test('is found by its key when it names none, also when that key is new', async () => {
+    const [old, fresh] = [createSigningKey('ES256', 'old'), createSigningKey('ES256', 'fresh')]
+    const own = await startVerifier({ keys: [old] })
+    const unnamed = (key: typeof old) => createToken(key, parts({ header: { kid: undefined } }))
+    await own.verify(unnamed(old))
+    own.publish(old, fresh)
+    expect(await rejection(own.verify(unnamed(fresh)))).toBe('its signature is wrong')
+    await own.clock.advance(10_000)
+    expect(await own.verify(unnamed(fresh))).toMatchObject({ server: 'sso' })
+    await own.stop()
   })
 
   test('has the scope and the client of the first claims that are present', async () => {

@@ -7,7 +7,7 @@ import {
 } from '../../src/ingress/access-token.ts'
 import { accessTokenOptions } from '../../src/ingress/access-token-options.ts'
 import { createTestClock, type TestClock } from '../harness/clock.ts'
-import { startKeyServer } from '../harness/key-server.ts'
+import { type KeyServer, startKeyServer } from '../harness/key-server.ts'
 import type { Members, SigningKey, TokenParts } from '../harness/tokens.ts'
 
 export const issuer = 'https://sso.example.test/realms/one'
@@ -16,6 +16,8 @@ export const audience = 'https://api.example.test'
 /** A verifier whose servers publish their keys on real sockets. */
 export interface TestVerifier extends AccessTokenVerifier {
   readonly clock: TestClock
+  /** From now on the first server publishes these keys. */
+  publish(...keys: readonly (SigningKey | object)[]): void
   stop(): Promise<void>
 }
 
@@ -32,8 +34,10 @@ export async function startVerifier(...servers: readonly TestServer[]): Promise<
   const clock = createTestClock()
   const stops: (() => Promise<void>)[] = []
   const trusted: TrustedServer[] = []
+  const keyServers: KeyServer[] = []
   for (const { name = 'sso', issuers = [issuer], keys, options = {} } of servers) {
-    const keyServer = await startKeyServer(name, ...keys.map((key) => ('jwk' in key ? key.jwk : key)))
+    const keyServer = await startKeyServer(name, ...keys.map(publicPart))
+    keyServers.push(keyServer)
     const keySet = createKeySet(keyServer.server, keySetOptions.parse(undefined), { clock })
     stops.push(async () => {
       keySet.stop()
@@ -44,10 +48,15 @@ export async function startVerifier(...servers: readonly TestServer[]): Promise<
   return {
     ...createAccessTokenVerifier(trusted, { clock }),
     clock,
+    publish: (...keys) => keyServers[0]?.publish(...keys.map(publicPart)),
     stop: async () => {
       for (const stop of stops) await stop()
     },
   }
+}
+
+function publicPart(key: SigningKey | object): object {
+  return 'jwk' in key ? (key.jwk as object) : key
 }
 
 function readOptions(options: Members): z.output<typeof accessTokenOptions> {
