@@ -89,8 +89,10 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
     if (responses.size > mostPipelined) request.socket.destroy()
   })
   const isOthers = (request: IncomingMessage) => server.listenerCount('upgrade') > 1 && !upgrades.areOurs(request)
+  const asBefore = (server as Pick<ServerOptions, 'shouldUpgradeCallback'>).shouldUpgradeCallback?.bind(server)
   Object.assign(server, {
-    shouldUpgradeCallback: (request: IncomingMessage) => isOthers(request) || upgrades.areTaken(request),
+    shouldUpgradeCallback: (request: IncomingMessage) =>
+      isOthers(request) ? (asBefore?.(request) ?? true) : upgrades.areTaken(request),
   })
   server.on('upgrade', (request, stream, head) => {
     if (isOthers(request)) return
