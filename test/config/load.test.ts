@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Secret } from '../../src/base/secret.ts'
@@ -16,7 +16,10 @@ afterEach(() => {
 function folder(files: Record<string, string>): string {
   const path = mkdtempSync(join(tmpdir(), 'scopegate-config-'))
   folders.push(path)
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(path, name)), { recursive: true })
+    writeFileSync(join(path, name), text)
+  }
   return path
 }
 
@@ -48,6 +51,23 @@ describe('loading a configuration', () => {
     expect(config.routes).toHaveLength(6)
     expect(config.warnings).toEqual([])
     expect(inspect(config, { depth: 20 })).not.toMatch(/'one'|PRIVATE KEY/)
+  })
+
+  it('the example is good with the TLS that it speaks of, and with certificates of callers', () => {
+    const tls = (name: string) => readFileSync(`test/harness/certificates/callers/${name}`, 'utf8')
+    const text = readFileSync('config/scopegate.yaml', 'utf8')
+      .replace(/^ {4}# {3}tls: /m, '    tls: ')
+      .replace('require: any_token', 'callers: { certificates: { uris: ["spiffe://example.com/a"] } }')
+    const path = folder({
+      'scopegate.yaml': text,
+      'tls/cert.pem': tls('server.pem'),
+      'tls/key.pem': tls('server.key'),
+      'tls/ca.pem': tls('ca.pem'),
+    })
+    const env = { ARCHIVAL_SECRET: 'one', BILLING_KEY: testCertificate('client').privateKey }
+    const config = loadConfig(join(path, 'scopegate.yaml'), env)
+    expect(config.listeners.public?.tls?.client_certificate).toBe('optional')
+    expect(config.warnings).toEqual([])
   })
 
   it('names the file that cannot be read', () => {

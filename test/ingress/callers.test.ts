@@ -28,7 +28,9 @@ describe('a caller by network', () => {
     '10.1.0.1:80',
   ]) {
     test(`${address ?? 'a caller without address'} may not`, () => {
-      expect(() => callers.check({ address })).toThrow(expect.objectContaining({ code: 'caller_not_allowed', status: 403 }))
+      expect(() => callers.check({ address })).toThrow(
+        expect.objectContaining({ code: 'caller_not_allowed', status: 403 }),
+      )
     })
   }
 })

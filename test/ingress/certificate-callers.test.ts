@@ -31,6 +31,12 @@ describe('a client certificate', () => {
     [{ dns_names: ['REPORTS.example.TEST'] }, 'reports', 'dns reports.example.test'],
     [{ dns_names: ['*.example.test'] }, 'wildcard', 'dns *.example.test'],
     [{ subjects: ['CN=other'], dns_names: ['a.test'], uris: names.uris }, 'billing', `uri ${names.uris[0]}`],
+    // As openssl prints it.
+    [
+      { subjects: ['CN=\\#1\\ ,OU=a=b\\;#c,O=Example\\, Inc. \\+ \\"S\\C3\\B6hne\\" \\<x\\>,DC=test'] },
+      'spelled-out',
+      expect.stringContaining('DC=test'),
+    ],
     [{ subjects: ['O=Example+CN=billing'] }, 'parts-as-one', 'subject CN=billing+O=Example'],
     [{ subjects: ['CN=billing + O=Example'] }, 'parts-as-one', 'subject CN=billing+O=Example'],
     [{ subjects: ['O=Example,CN=billing'] }, 'parts-reversed', 'subject O=Example,CN=billing'],
