@@ -16,6 +16,13 @@ const reached = z.strictObject({
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
+  mtls_endpoint_aliases: z
+    .strictObject({
+      token_endpoint: httpUrl()
+        .refine((url) => !url.startsWith('http:'), 'is plain http, where no certificate can be presented; use https')
+        .describe('for clients that present a certificate (RFC 8705); wins over what is discovered'),
+    })
+    .optional(),
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
@@ -96,11 +103,12 @@ export function createAuthorizationServer(
   return {
     name,
     issuer,
-    identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
+    identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint, options.mtls_endpoint_aliases]),
     http,
     clock,
     async endpoint(which, { certificate } = {}) {
-      const url = options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
+      const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
+      const url = alias ?? options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
       if (certificate && new URL(url).protocol !== 'https:')

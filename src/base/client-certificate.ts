@@ -25,6 +25,8 @@ export interface PresentedCertificate {
   readonly privateKey: string
   /** SHA-256 of the certificate, as `x5t#S256` has it. @see https://www.rfc-editor.org/rfc/rfc8705#section-3.1 */
   readonly thumbprint: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
 }
 
 /** Files are read again when they change; a pair that does not fit is not used. */
@@ -40,6 +42,7 @@ export function createClientCertificate(options: ClientCertificateOptions): Clie
       certificate: pem,
       privateKey: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
       thumbprint: certificateThumbprint(pem, privateKey),
+      expiresAt: parse(pem).validToDate.getTime(),
     }
   })
 }

@@ -1,6 +1,7 @@
 import { foldHeaderName } from '../base/header-lists.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
+import { clientOptions, createCredential } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
@@ -37,8 +38,19 @@ export function semanticFindings(values: unknown): Finding[] {
       routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
     ),
     ...patternFindings(routes, listeners),
+    ...Object.entries(Object(clients)).flatMap(([name, client]) => expiryFindings(name, client)),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
+}
+
+/** Files are read again when they change, so it may be replaced in time; but nobody should find out by way of a refusal. */
+function expiryFindings(name: string, value: unknown): Finding[] {
+  const { data: client } = clientOptions.safeParse(value)
+  const expiresAt = client && createCredential(client).expiresAt?.()
+  if (client === undefined || expiresAt === undefined || expiresAt > Date.now()) return []
+  const key = client.token_endpoint_auth_method === 'client_assertion' ? ['client_assertion'] : ['tls', 'certificate']
+  const message = `expired on ${new Date(expiresAt).toISOString()}; replace it before the client needs a token`
+  return [{ path: ['clients', name, ...key], message, warning: true }]
 }
 
 /** Tokens lie there encrypted, but a password, and which tokens are in use, can be read on the way. */

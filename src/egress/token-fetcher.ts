@@ -14,7 +14,14 @@ export interface TokenFetcher {
    * From what other processes share, or else from the authorization server, as the only one of them that asks. With a
    * predecessor, only a token that was obtained after it will do.
    */
-  fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken>
+  fetch(request: TokenRequest, predecessor?: Predecessor): Promise<ObtainedToken>
+}
+
+/** The token that another one is to take the place of. */
+export interface Predecessor {
+  readonly token: AccessToken
+  /** True if an upstream did not accept it, so that no other process should get it either. */
+  readonly refused: boolean
 }
 
 export interface TokenFetcherContext {
@@ -33,21 +40,23 @@ const shortestInterval = 1000
 export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetcherContext): TokenFetcher {
   const endpoints = createGuardedEndpoints(clock)
   const warned = new Set<string>()
+  /** What is wrong with the files of each client. */
+  const faults = new Map<string, string | undefined>()
   /** Requests whose token came without life in it, and when they may be sent again. */
   const pauses = new Map<string, number>()
 
-  async function fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken> {
+  async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<ObtainedToken> {
     const keys = request.keys()
     const patience = clock.elapsed() + longestPatience
     for (;;) {
-      const shared = await findShared(keys, predecessor)
+      const shared = await findShared(keys, predecessor?.token)
       if (shared) return shared
       const lease = clock.elapsed() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
-      if (lease.state === 'unavailable') return ask(request, keys)
+      if (lease.state === 'unavailable') return ask(request, keys, predecessor)
       if (lease.state === 'held') {
         try {
           // It may have come between the look and the lease.
-          return (await findShared(keys, predecessor)) ?? (await ask(request, keys))
+          return (await findShared(keys, predecessor?.token)) ?? (await ask(request, keys, predecessor))
         } finally {
           await lease.release()
         }
@@ -66,21 +75,37 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     return { token, source: 'redis' }
   }
 
-  async function ask(request: TokenRequest, keys: readonly string[]): Promise<ObtainedToken> {
+  async function ask(
+    request: TokenRequest,
+    keys: readonly string[],
+    predecessor: Predecessor | undefined,
+  ): Promise<ObtainedToken> {
     const [key = ''] = keys
     await pauseFor(key)
     const obtainedAt = clock.now()
     const sentAt = clock.elapsed()
-    const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
+    const issued = await endpoints
+      .send(request, key, ({ scope }) => requireScope(request, key, scope))
+      .finally(() => tellFault(request))
     const token = createAccessToken(issued.accessToken, {
       obtainedAt,
       life: lifeOf(issued.expiresIn, defaultLife),
       scope: issued.scope,
     })
-    if (clock.now() < token.usableUntil) await cache.set(keys, token)
+    if (clock.now() < token.usableUntil)
+      await cache.set(keys, token, predecessor?.refused ? predecessor.token : undefined)
     else pauses.set(key, sentAt + shortestInterval)
     requireLife(token, issued.expiresIn)
     return { token, source: 'fetched' }
+  }
+
+  /** Once for each: a key that was to be replaced, and was not, would be missed when the old one is withdrawn. */
+  function tellFault(request: TokenRequest): void {
+    const reason = request.credentialFault()
+    if (reason === faults.get(request.client)) return
+    faults.set(request.client, reason)
+    if (reason === undefined) log.info({ client: request.client }, 'credential good again')
+    else log.warn({ client: request.client, reason }, 'changed credential not used')
   }
 
   /** A token that came without any life serves those who wait; one that had a life, and spent it on the way, nobody. */

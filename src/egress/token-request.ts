@@ -18,6 +18,8 @@ export interface TokenRequest {
   keys(): readonly string[]
   /** Which client with which credential sends it. */
   clientKey(): string
+  /** What is wrong with the files of the credential, while what they held before is still used. */
+  credentialFault(): string | undefined
   /** Asks the authorization server. @throws {GatewayError} as `requestToken` does */
   send(): Promise<IssuedToken>
 }
@@ -87,6 +89,7 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
     endpoint: credential.tls ? `${server.identity} with certificates` : server.identity,
     keys: () => current().keys,
     clientKey: () => current().clientKey,
+    credentialFault: () => credential.fault?.(),
     send: () => requestToken({ server, clientId: client.client_id, credential, parameters }),
   }
 }

@@ -6,7 +6,7 @@ import { type AccessToken, renewalTime } from './access-token.ts'
 import { createHeldTokens, type HeldToken } from './held-tokens.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import type { TokenCacheOptions } from './token-cache/index.ts'
-import { createTokenFetcher } from './token-fetcher.ts'
+import { createTokenFetcher, type Predecessor } from './token-fetcher.ts'
 import type { TokenRequest } from './token-request.ts'
 
 export interface ObtainedToken {
@@ -74,7 +74,7 @@ export function createTokenSource({
   }
 
   /** One at a time for each token, whoever asks: callers, a renewal, or an upstream's refusal. */
-  function obtain(request: TokenRequest, key: string, predecessor?: AccessToken): Promise<ObtainedToken> {
+  function obtain(request: TokenRequest, key: string, predecessor?: Predecessor): Promise<ObtainedToken> {
     const running = flights.get(key)
     if (running) return running
     const flight = fetcher
@@ -115,7 +115,7 @@ export function createTokenSource({
   async function renew(request: TokenRequest, key: string, held: HeldToken): Promise<void> {
     held.renewing = true
     try {
-      await obtain(request, key, held.token)
+      await obtain(request, key, { token: held.token, refused: false })
     } catch (error) {
       if (closed) return
       const told =
@@ -139,7 +139,7 @@ export function createTokenSource({
     const mayForce = clock.now() - refused.obtainedAt >= refusableAge && sinceForced >= refusableAge
     if (!mayForce && !flights.has(key)) return undefined
     if (mayForce) forcedAt.set(key, now)
-    const obtained = await untilAborted(obtain(request, key, refused), signal)
+    const obtained = await untilAborted(obtain(request, key, { token: refused, refused: true }), signal)
     return obtained.token.id === refused.id ? undefined : obtained
   }
 

@@ -13,6 +13,10 @@ export interface ClientCredential {
   identify(): string
   /** What a server's answer might quote, and no log may hold. */
   readonly secret?: Secret
+  /** What is wrong with its files as they are now, while what they held before is still used. */
+  fault?(): string | undefined
+  /** When its certificate, or its assertion, is good no more: milliseconds since the epoch, where there is such a date. */
+  expiresAt?(): number | undefined
   /** Adds the credential to a token request, last before it is sent. Called anew for each attempt. */
   readonly authenticate: ClientAuth
   /** The certificate that the client presents in TLS. @see https://www.rfc-editor.org/rfc/rfc8705#section-2 */

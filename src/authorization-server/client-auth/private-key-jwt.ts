@@ -53,6 +53,7 @@ export const privateKeyJwt = defineClientAuthMethod({
     const signingKey = createSigningKey(options)
     return {
       identify: () => signingKey.recent().thumbprint,
+      fault: signingKey.fault,
       authenticate: (server, client, body) =>
         addSignedAssertion(body, { server, client, options, ...signingKey.read() }),
     }

@@ -46,15 +46,30 @@ export function createRedisTokenCache(
     for (const wake of waiting.get(name) ?? []) wake()
   })
 
-  async function read(name: string): Promise<AccessToken | undefined> {
+  /** What stands under a name, and how long still (milliseconds). */
+  async function look(name: string): Promise<{ readonly sealed: string; readonly left: number } | undefined> {
     const entry = await redis.evaluate(readEntry, keyOf(name, 'token'))
     const [sealed, left] = Array.isArray(entry?.answer) ? (entry.answer as unknown[]) : []
-    if (typeof sealed !== 'string') return undefined
-    const token = encryption.open(name, sealed)
-    if (token) return adjustToClock(token, Number(left), clock.now())
+    return typeof sealed === 'string' ? { sealed, left: Number(left) } : undefined
+  }
+
+  async function read(name: string): Promise<AccessToken | undefined> {
+    const entry = await look(name)
+    if (!entry) return undefined
+    const token = encryption.open(name, entry.sealed)
+    if (token) return adjustToClock(token, entry.left, clock.now())
     // Nobody can read it, and it would keep the next token out if it lasted longer.
-    await redis.evaluate(removeIfSame, keyOf(name, 'token'), sealed)
+    await redis.evaluate(removeIfSame, keyOf(name, 'token'), entry.sealed)
     return undefined
+  }
+
+  /** Under the name of an older key, too, it would be found in place of its successor. */
+  async function remove(names: readonly string[], refused: AccessToken): Promise<void> {
+    for (const name of names) {
+      const entry = await look(name)
+      if (entry && encryption.open(name, entry.sealed)?.id === refused.id)
+        await redis.evaluate(removeIfSame, keyOf(name, 'token'), entry.sealed)
+    }
   }
 
   function hold(name: string, holder: string): Lease {
@@ -112,7 +127,9 @@ export function createRedisTokenCache(
         undefined,
       )
     },
-    async set([name = ''], token) {
+    async set(names, token, refused) {
+      const [name = ''] = names
+      if (refused) await remove(names, refused)
       const life = Math.floor(token.usableUntil - clock.now())
       if (life > 0)
         await redis.evaluate(writeUnlessShorter, keyOf(name, 'token'), encryption.seal(name, token), String(life))
