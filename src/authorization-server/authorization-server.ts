@@ -82,6 +82,8 @@ export interface AuthorizationServer {
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
   endpoint(which: Endpoint, wish?: EndpointWish): Promise<string>
+  /** The same, as configured or as discovered already: nobody is asked, and whether it may be used is not looked at. */
+  known(which: Endpoint, wish?: EndpointWish): string | undefined
   /** The one that presents the certificate, which may change meanwhile; without a certificate, `http`. */
   httpWith(certificate: ClientCertificate | undefined): HttpClient
   close(): Promise<void>
@@ -100,14 +102,25 @@ export function createAuthorizationServer(
     issuer === undefined
       ? undefined
       : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  const configured = (which: Endpoint, { certificate }: EndpointWish) => {
+    const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
+    return alias ?? options[which]
+  }
   return {
     name,
     issuer,
-    identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint, options.mtls_endpoint_aliases]),
+    identity: JSON.stringify([
+      name,
+      issuer,
+      options.discovery_url,
+      options.token_endpoint,
+      options.mtls_endpoint_aliases,
+    ]),
     http,
     clock,
     async endpoint(which, { certificate } = {}) {
-      const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
+      const alias =
+        certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
       const url = alias ?? options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
@@ -122,8 +135,8 @@ export function createAuthorizationServer(
   }
 }
 
-function discovered(metadata: Metadata | undefined, which: Endpoint, mutualTls: boolean): string | undefined {
-  const alias = mutualTls && which === 'token_endpoint' ? metadata?.mtls_endpoint_aliases?.token_endpoint : undefined
+function discovered(metadata: Metadata | undefined, which: Endpoint, { certificate }: EndpointWish) {
+  const alias = certificate && which === 'token_endpoint' ? metadata?.mtls_endpoint_aliases?.token_endpoint : undefined
   return alias ?? metadata?.[which]
 }
 

@@ -16,8 +16,8 @@ export interface HttpClient {
   /**
    * The answer, its body already read. Nothing is retried, and redirects are not followed: they would take a secret to
    * where nobody configured it.
-   * @throws {GatewayError} `authorization_server_unavailable` for transport faults and silence,
-   * `authorization_server_invalid_response` for a body that is too large
+   * @throws {TransportFault} for transport faults and silence
+   * @throws {GatewayError} `authorization_server_invalid_response` for a body that is too large
    */
   fetch(url: string, init?: HttpInit): Promise<Response>
   /** Takes no more requests; those under way finish. */
@@ -32,6 +32,18 @@ export interface HttpClientOptions {
   readonly timeout: number
   /** What is presented to the server. */
   readonly certificate?: PresentedCertificate | undefined
+}
+
+/** The exchange did not come about, or broke off. */
+export class TransportFault extends GatewayError {
+  /** The innermost code, such as ECONNREFUSED, or TIMEOUT. */
+  readonly fault: string
+
+  constructor(url: string, fault: string) {
+    const { origin, pathname } = new URL(url)
+    super('authorization_server_unavailable', { reason: `${origin}${pathname}: ${fault}`, retryAfterSeconds: 1 })
+    this.fault = fault
+  }
 }
 
 /** Larger than any metadata, key set or token, and small enough to read. */
@@ -58,7 +70,7 @@ export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions
         return rebuild(response, await readBody(response.body))
       } catch (error) {
         if (error instanceof GatewayError) throw error
-        throw unavailable(url, signal.aborted ? 'TIMEOUT' : faultCode(error))
+        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(error))
       }
     },
     retire: () => void dispatcher.close().catch(() => {}),
@@ -98,12 +110,4 @@ function faultCode(error: unknown): string {
     name = next.name
   }
   return code ?? name
-}
-
-function unavailable(url: string, code: string): GatewayError {
-  const { origin, pathname } = new URL(url)
-  return new GatewayError('authorization_server_unavailable', {
-    reason: `${origin}${pathname}: ${code}`,
-    retryAfterSeconds: 1,
-  })
 }

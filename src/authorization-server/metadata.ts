@@ -22,6 +22,8 @@ export interface MetadataSource {
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
   get(): Promise<Metadata>
+  /** What has been discovered so far. */
+  known(): Metadata | undefined
 }
 
 const keptFor = 3_600_000
@@ -51,6 +53,7 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
   }
 
   return {
+    known: () => known?.metadata,
     get() {
       if (failed && clock.elapsed() - failed.at < failureKeptFor)
         return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
