@@ -118,10 +118,10 @@ export function createAuthorizationServer(
     ]),
     http,
     clock,
-    async endpoint(which, { certificate } = {}) {
-      const alias =
-        certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
-      const url = alias ?? options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
+    known: (which, wish = {}) => configured(which, wish) ?? discovered(metadata?.known(), which, wish),
+    async endpoint(which, wish = {}) {
+      const { certificate } = wish
+      const url = configured(which, wish) ?? discovered(await metadata?.get(), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
       if (certificate && new URL(url).protocol !== 'https:')
