@@ -50,6 +50,7 @@ export interface Listener {
 /** What a gateway is made of. */
 export interface Parts {
   readonly log: Log
+  readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
   readonly tokens: TokenSource
@@ -81,6 +82,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   for (const { keys } of trusted) keys.start()
   return {
     log,
+    clock,
     viaName,
     tokens: egress.tokens,
     accessTokens: createAccessTokenVerifier(trusted, { clock }),

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -14,7 +15,12 @@ export interface TokenFetcher {
    * From what other processes share, or else from the authorization server, as the only one of them that asks. With a
    * predecessor, only a token that was obtained after it will do.
    */
-  fetch(request: TokenRequest, predecessor?: Predecessor): Promise<ObtainedToken>
+  fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken>
+}
+
+export interface FetchedToken extends ObtainedToken {
+  /** What it may be kept under; `undefined` if the credential changed on the way, and nobody knows which one it is of. */
+  readonly key: string | undefined
 }
 
 /** The token that another one is to take the place of. */
@@ -36,17 +42,18 @@ const leasePatience = 2000
 const longestPatience = 8000
 /** A token that is no good any more when it comes is asked for again after this. */
 const shortestInterval = 1000
+const mostRemembered = 10_000
 
 export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetcherContext): TokenFetcher {
   const endpoints = createGuardedEndpoints(clock)
-  const warned = new Set<string>()
+  const warned = new LRUCache<string, true>({ max: mostRemembered })
   /** What is wrong with the files of each client. */
   const faults = new Map<string, string | undefined>()
   /** Requests whose token came without life in it, and when they may be sent again. */
-  const pauses = new Map<string, number>()
+  const pauses = new LRUCache<string, number>({ max: mostRemembered })
 
-  async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<ObtainedToken> {
-    const keys = request.keys()
+  async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken> {
+    const keys = request.keys('again')
     const patience = clock.elapsed() + longestPatience
     for (;;) {
       const shared = await findShared(keys, predecessor?.token)
@@ -68,18 +75,18 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   async function findShared(
     keys: readonly string[],
     predecessor: AccessToken | undefined,
-  ): Promise<ObtainedToken | undefined> {
+  ): Promise<FetchedToken | undefined> {
     const token = await cache.get(keys)
     if (!token || token.usableUntil <= clock.now()) return undefined
     if (predecessor && (token.id === predecessor.id || token.obtainedAt <= predecessor.obtainedAt)) return undefined
-    return { token, source: 'redis' }
+    return { token, source: 'redis', key: keys[0] }
   }
 
   async function ask(
     request: TokenRequest,
     keys: readonly string[],
     predecessor: Predecessor | undefined,
-  ): Promise<ObtainedToken> {
+  ): Promise<FetchedToken> {
     const [key = ''] = keys
     await pauseFor(key)
     const obtainedAt = clock.now()
@@ -92,11 +99,12 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
       life: lifeOf(issued.expiresIn, defaultLife),
       scope: issued.scope,
     })
-    if (clock.now() < token.usableUntil)
-      await cache.set(keys, token, predecessor?.refused ? predecessor.token : undefined)
-    else pauses.set(key, sentAt + shortestInterval)
+    // Under a key of another credential it would go on to be handed out as that one's.
+    const changed = request.keys('again')[0] !== key
+    if (clock.now() >= token.usableUntil) pauses.set(key, sentAt + shortestInterval)
+    else if (!changed) await cache.set(keys, token, predecessor?.refused ? predecessor.token : undefined)
     requireLife(token, issued.expiresIn)
-    return { token, source: 'fetched' }
+    return { token, source: 'fetched', key: changed ? undefined : key }
   }
 
   /** Once for each: a key that was to be replaced, and was not, would be missed when the old one is withdrawn. */
@@ -130,7 +138,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     const reason = `the scope granted lacks ${missing.join(' ')}`
     if (exactScope) throw new GatewayError('authorization_server_refused', { reason })
     if (!warned.has(key)) log.warn({ client, reason }, 'narrower scope')
-    warned.add(key)
+    warned.set(key, true)
   }
 
   return { fetch }

@@ -1,9 +1,14 @@
 import type { AccessToken } from '../access-token.ts'
 
+/** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
+export interface HeldLease {
+  readonly state: 'held'
+  release(): Promise<void>
+}
+
 /** What one process gets when it wants to be the one that asks for a token. */
 export type Lease =
-  /** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
-  | { readonly state: 'held'; release(): Promise<void> }
+  | HeldLease
   /** Another process is asking. */
   | { readonly state: 'busy' }
   /** There is nobody to share with. */

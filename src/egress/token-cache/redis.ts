@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { AccessToken } from '../access-token.ts'
-import type { Lease, TokenCache } from './define.ts'
+import type { HeldLease, Lease, TokenCache } from './define.ts'
 import { createRedisClient } from './redis-client.ts'
 import { type CacheKey, createRedisConnection } from './redis-connection.ts'
 import type { RedisOptions } from './redis-options.ts'
@@ -72,7 +72,14 @@ export function createRedisTokenCache(
     }
   }
 
-  function hold(name: string, holder: string): Lease {
+  async function take(name: string): Promise<Lease> {
+    const holder = randomUUID()
+    const taken = await redis.evaluate(takeLease, keyOf(name, 'lease'), holder, String(leaseLife))
+    if (!taken) return { state: 'unavailable' }
+    return taken.answer === 1 ? hold(name, holder) : { state: 'busy' }
+  }
+
+  function hold(name: string, holder: string): HeldLease {
     const key = keyOf(name, 'lease')
     let cancel = () => {}
     const extend = async () => {
@@ -134,13 +141,21 @@ export function createRedisTokenCache(
       if (life > 0)
         await redis.evaluate(writeUnlessShorter, keyOf(name, 'token'), encryption.seal(name, token), String(life))
     },
-    async acquire([name = '']) {
-      const holder = randomUUID()
-      const taken = await redis.evaluate(takeLease, keyOf(name, 'lease'), holder, String(leaseLife))
-      if (!taken) return { state: 'unavailable' }
-      return taken.answer === 1 ? hold(name, holder) : { state: 'busy' }
+    async acquire(names) {
+      const held: HeldLease[] = []
+      const release = async () => void (await Promise.all(held.map((lease) => lease.release())))
+      // While encryption keys are exchanged some know the request by one name only. All in one order: nobody waits in a ring.
+      for (const name of names.toSorted()) {
+        const lease = await take(name)
+        if (lease.state === 'held') held.push(lease)
+        else {
+          await release()
+          return lease
+        }
+      }
+      return { state: 'held', release }
     },
-    settled: ([name = ''], milliseconds) => wait(name, milliseconds),
+    settled: async (names, milliseconds) => void (await Promise.all(names.map((name) => wait(name, milliseconds)))),
     ready: redis.settled,
     async close() {
       redis.close()
