@@ -166,6 +166,7 @@ test('who reads Redis, or listens to what it is told, or reads logs and answers,
     expect([where, findLeaks(text, secrets)]).toEqual([where, []])
     const read = [...readingsOf(text)].join('\n')
     expect([where, [...clients, refused].filter(({ id }) => read.includes(id))]).toEqual([where, []])
-    if (where !== 'printed') expect([where, /customer|private_key|client_secret/.exec(read)]).toEqual([where, null])
+    const telling = ['customer', 'private_key', 'client_secret'].filter((word) => read.includes(word))
+    if (where !== 'printed') expect([where, telling]).toEqual([where, []])
   }
 }, 40_000)
