@@ -25,14 +25,12 @@ export function createGate(clock: Clock, isOnTrial: () => boolean): Gate {
   let wentWellAt = Number.NEGATIVE_INFINITY
   const waiting = new Set<() => void>()
 
-  function placesNow(): number {
-    if (isOnTrial()) return 1
-    return clock.elapsed() - wentWellAt < trust ? places : fewPlaces
-  }
+  const trusted = () => (clock.elapsed() - wentWellAt < trust ? places : fewPlaces)
+  const placesNow = () => (isOnTrial() ? 1 : trusted())
 
   function leave(outcome: 'well' | 'badly'): void {
     running--
-    places = outcome === 'well' ? Math.min(placesNow() + 1, mostPlaces) : fewPlaces
+    places = outcome === 'well' ? Math.min(trusted() + 1, mostPlaces) : fewPlaces
     if (outcome === 'well') wentWellAt = clock.elapsed()
     for (const wake of waiting) wake()
   }

@@ -164,6 +164,25 @@ describe('the lease on a token request', () => {
     expect((await other.acquire(names)).state).toBe('held')
   })
 
+  test('one has it, whatever the order of the keys while they are exchanged', async () => {
+    const redis = await keep(startRedis())
+    const [old, fresh] = [createKey(), createKey()]
+    const keysOf = (...keys: string[]) => open({ url: redis.url, encryption_keys: keys })
+    const caches = await Promise.all([keysOf(old), keysOf(old, fresh), keysOf(fresh, old), keysOf(fresh)])
+    for (const [index, cache] of caches.slice(0, -1).entries()) {
+      const next = caches[index + 1]
+      const lease = await cache.acquire(cache.keysOf(request))
+      expect([lease.state, (await next?.acquire(next.keysOf(request)))?.state]).toEqual(['held', 'busy'])
+      const waiting = next?.settled(next.keysOf(request), 10_000)
+      if (lease.state === 'held') await lease.release()
+      expect((await timed(Promise.resolve(waiting))).took).toBeLessThan(2000)
+      const after = await next?.acquire(next.keysOf(request))
+      expect(after?.state).toBe('held')
+      if (after?.state === 'held') await after.release()
+    }
+    expect(await redis.cli('keys', '*lease*')).toBe('')
+  })
+
   test('the signal wakes who waits, long before the lease would end', async () => {
     const { one, other, names } = await twoProcesses()
     const lease = await one.acquire(names)
