@@ -19,7 +19,7 @@ const reached = z.strictObject({
   mtls_endpoint_aliases: z
     .strictObject({
       token_endpoint: httpUrl()
-        .refine((url) => !url.startsWith('http:'), 'is plain http, where no certificate can be presented; use https')
+        .refine((url) => !/^http:/i.test(url), 'is plain http, where no certificate can be presented; use https')
         .describe('for clients that present a certificate (RFC 8705); wins over what is discovered'),
     })
     .optional(),

@@ -1,5 +1,5 @@
 import { getCACertificates } from 'node:tls'
-import { Agent, fetch as undiciFetch } from 'undici'
+import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
@@ -20,8 +20,6 @@ export interface HttpClient {
    * @throws {GatewayError} `authorization_server_invalid_response` for a body that is too large
    */
   fetch(url: string, init?: HttpInit): Promise<Response>
-  /** Takes no more requests; those under way finish. */
-  retire(): void
   close(): Promise<void>
 }
 
@@ -51,31 +49,65 @@ const mostBytes = 1024 * 1024
 const withoutBody = [204, 205, 304]
 const userAgent = `scopegate/${version}`
 
+/**
+ * Each exchange has a connection of its own: one that is kept may be closed by the server at that very moment, and as nothing
+ * is asked twice, that would look like an outage. What is asked for is kept for long, and TLS sessions are resumed.
+ */
 export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions): HttpClient {
-  const dispatcher = new Agent({
-    connect: {
-      timeout,
-      ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
-      ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
-    },
-    maxHeaderSize: 64 * 1024,
-    pipelining: 1,
+  const connect = buildConnector({
+    timeout,
+    ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
+    ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
   })
+  const running = new Set<Agent>()
+  let closed = false
+
+  async function exchange(url: string, init: HttpInit, dispatcher: Agent, signal: AbortSignal): Promise<Response> {
+    const headers = { ...init.headers, 'user-agent': userAgent }
+    const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
+    return rebuild(response, await readBody(response.body))
+  }
+
   return {
     async fetch(url, init = {}) {
+      if (closed) throw new TransportFault(url, 'CLOSED')
+      const connection = openConnection(connect)
       const signal = AbortSignal.timeout(timeout)
+      running.add(connection.dispatcher)
       try {
-        const headers = { ...init.headers, 'user-agent': userAgent }
-        const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
-        return rebuild(response, await readBody(response.body))
+        return await exchange(url, init, connection.dispatcher, signal)
       } catch (error) {
         if (error instanceof GatewayError) throw error
-        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(error))
+        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(connection.fault() ?? error))
+      } finally {
+        running.delete(connection.dispatcher)
+        void connection.dispatcher.destroy()
       }
     },
-    retire: () => void dispatcher.close().catch(() => {}),
-    close: () => dispatcher.destroy(),
+    async close() {
+      closed = true
+      await Promise.all([...running].map((dispatcher) => dispatcher.destroy()))
+    },
   }
+}
+
+/** One connection, and what went wrong on it first: undici tells what was last, and so not the alert that a server ended it with. */
+function openConnection(connect: buildConnector.connector) {
+  let fault: Error | undefined
+  const dispatcher = new Agent({
+    connect(options, callback) {
+      connect(options, (...[error, socket]) => {
+        socket?.on('error', (next) => {
+          fault ??= next
+        })
+        if (error) callback(error, null)
+        else callback(null, socket)
+      })
+    },
+    maxHeaderSize: 64 * 1024,
+    pipelining: 0,
+  })
+  return { dispatcher, fault: () => fault }
 }
 
 async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<ArrayBuffer>> {

@@ -35,3 +35,10 @@ export const signatureAlgorithmNames = Object.keys(signatureAlgorithms) as Signa
 export function isSignatureAlgorithm(name: unknown): name is SignatureAlgorithm {
   return typeof name === 'string' && Object.hasOwn(signatureAlgorithms, name)
 }
+
+const namesOfEd25519: readonly unknown[] = ['EdDSA', 'Ed25519'] satisfies SignatureAlgorithm[]
+
+/** True for two names of one algorithm: with a key of Ed25519, `EdDSA` says the same. @see https://www.rfc-editor.org/rfc/rfc9864#section-2.2 */
+export function isSameAlgorithm(one: unknown, other: unknown): boolean {
+  return one === other || (namesOfEd25519.includes(one) && namesOfEd25519.includes(other))
+}

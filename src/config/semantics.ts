@@ -46,11 +46,14 @@ export function semanticFindings(values: unknown): Finding[] {
 /** Files are read again when they change, so it may be replaced in time; but nobody should find out by way of a refusal. */
 function expiryFindings(name: string, value: unknown): Finding[] {
   const { data: client } = clientOptions.safeParse(value)
-  const expiresAt = client && createCredential(client).expiresAt?.()
-  if (client === undefined || expiresAt === undefined || expiresAt > Date.now()) return []
-  const key = client.token_endpoint_auth_method === 'client_assertion' ? ['client_assertion'] : ['tls', 'certificate']
-  const message = `expired on ${new Date(expiresAt).toISOString()}; replace it before the client needs a token`
-  return [{ path: ['clients', name, ...key], message, warning: true }]
+  const expiries = (client && createCredential(client).expiries?.()) ?? []
+  return expiries
+    .filter(({ at }) => at <= Date.now())
+    .map(({ path, at }) => ({
+      path: ['clients', name, ...path],
+      message: `expired on ${new Date(at).toISOString()}; replace it before the client needs a token`,
+      warning: true,
+    }))
 }
 
 /** Tokens lie there encrypted, but a password, and which tokens are in use, can be read on the way. */

@@ -18,7 +18,13 @@ interface Workload {
 function readWorkload(text: string): Workload {
   const assertion = text.trim()
   const { iss, sub, aud, exp } = readClaims(assertion)
-  return { assertion, identity: JSON.stringify([iss, sub, aud]), expiresAt: exp === undefined ? undefined : exp * 1000 }
+  return { assertion, identity: JSON.stringify([iss, sub, aud]), expiresAt: dateOf(exp) }
+}
+
+/** The decoder does not look at it: it may be text, or beyond all dates. */
+function dateOf(exp: unknown): number | undefined {
+  const date = new Date(typeof exp === 'number' ? exp * 1000 : Number.NaN).getTime()
+  return Number.isNaN(date) ? undefined : date
 }
 
 function readClaims(assertion: string): JWTPayload {
@@ -53,7 +59,10 @@ export const clientAssertion = defineClientAuthMethod({
     return {
       identify: () => workload.recent().identity,
       fault: workload.fault,
-      expiresAt: () => workload.recent().expiresAt,
+      expiries() {
+        const { expiresAt: at } = workload.recent()
+        return at === undefined ? [] : [{ path: ['client_assertion'], at }]
+      },
       authenticate: (_server, client, body) => addAssertion(body, client, type, workload.read().assertion),
     }
   },

@@ -4,6 +4,13 @@ import type { ClientCertificate } from '../../base/client-certificate.ts'
 import type { OptionFault } from '../../base/fault-rule.ts'
 import type { Secret } from '../../base/secret.ts'
 
+export interface Expiry {
+  /** Where it stands, seen from the client. */
+  readonly path: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
 /** One client's credential, ready to be used. */
 export interface ClientCredential {
   /**
@@ -15,8 +22,8 @@ export interface ClientCredential {
   readonly secret?: Secret
   /** What is wrong with its files as they are now, while what they held before is still used. */
   fault?(): string | undefined
-  /** When its certificate, or its assertion, is good no more: milliseconds since the epoch, where there is such a date. */
-  expiresAt?(): number | undefined
+  /** What of it is good no more at some date: its certificate, its assertion. */
+  expiries?(): readonly Expiry[]
   /** Adds the credential to a token request, last before it is sent. Called anew for each attempt. */
   readonly authenticate: ClientAuth
   /** The certificate that the client presents in TLS. @see https://www.rfc-editor.org/rfc/rfc8705#section-2 */

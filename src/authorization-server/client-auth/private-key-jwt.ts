@@ -54,8 +54,17 @@ export const privateKeyJwt = defineClientAuthMethod({
     return {
       identify: () => signingKey.recent().thumbprint,
       fault: signingKey.fault,
-      authenticate: (server, client, body) =>
-        addSignedAssertion(body, { server, client, options, ...signingKey.read() }),
+      expiries() {
+        const { certificate } = signingKey.recent()
+        return certificate ? [{ path: ['certificate'], at: certificate.expiresAt }] : []
+      },
+      authenticate(server, client, body) {
+        const { certificate, ...signing } = signingKey.read()
+        return addSignedAssertion(body, {
+          ...{ server, client, options, ...signing },
+          certificateThumbprint: certificate?.thumbprint,
+        })
+      },
     }
   },
 })

@@ -1,7 +1,8 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { certificateThumbprint } from '../../base/client-certificate.ts'
+import { type CertificateFacts, readCertificate } from '../../base/client-certificate.ts'
 import { KeyFault, readPrivateJwk, readPrivateKey, unfoldPem } from '../../base/private-key.ts'
 import {
+  isSameAlgorithm,
   isSignatureAlgorithm,
   type KeyKind,
   type SignatureAlgorithm,
@@ -13,8 +14,8 @@ export interface SigningKey {
   readonly key: KeyObject
   readonly alg: SignatureAlgorithm
   readonly kid: string | undefined
-  /** `x5t#S256` of its certificate, if there is one. */
-  readonly certificateThumbprint: string | undefined
+  /** Of its certificate, if there is one. */
+  readonly certificate: CertificateFacts | undefined
   /** RFC 7638, SHA-256 of the public key. */
   readonly thumbprint: string
 }
@@ -44,7 +45,7 @@ export function readSigningKey({ key: text, passphrase, alg, kid, certificate }:
     key,
     alg: chooseAlgorithm(publicJwk, jwk.alg, alg),
     kid: kid ?? (typeof jwk.kid === 'string' ? jwk.kid : undefined),
-    certificateThumbprint: certificate === undefined ? undefined : certificateThumbprint(unfoldPem(certificate), key),
+    certificate: certificate === undefined ? undefined : readCertificate(unfoldPem(certificate), key),
     thumbprint: jwkThumbprint(publicJwk),
   }
 }
@@ -87,7 +88,7 @@ function chooseAlgorithm(jwk: JsonWebKey, own: unknown, wanted: SignatureAlgorit
       algorithmOption,
       `is ${alg}, which the private key (${kind}) cannot do; it can do ${fitting.join(', ')}`,
     )
-  if (own !== undefined && own !== alg)
+  if (own !== undefined && !isSameAlgorithm(own, alg))
     throw new KeyFault(
       algorithmOption,
       `is ${alg}, and the private key says of itself that it is for ${JSON.stringify(own)} alone`,

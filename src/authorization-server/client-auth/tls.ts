@@ -17,7 +17,7 @@ export function withCertificate(credential: ClientCredential, options: ClientCer
   return {
     ...credential,
     tls,
-    expiresAt: () => tls.recent().expiresAt,
+    expiries: () => [...(credential.expiries?.() ?? []), { path: ['tls', 'certificate'], at: tls.recent().expiresAt }],
     fault: () => credential.fault?.() ?? tls.fault(),
     identify: () => JSON.stringify([credential.identify(), tls.recent().thumbprint]),
   }
