@@ -67,7 +67,7 @@ export async function requestToken({
     },
   )
   if (response.status !== 200) {
-    const known = credential.secret ? [...sent, credential.secret.recent()] : sent
+    const known = credential.secret ? [...sent, credential.secret.read()] : sent
     throw await refusalOf(response, known, server.clock.now())
   }
   const answer = await readAnswer(response)
