@@ -34,15 +34,21 @@ function codesTable(): string {
   return ['| status | `code` | what it means |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
-/** Every method, with what is tried of it against a real authorization server; the test of these makes it anew. */
-export function methodsTable(tried: readonly Pick<MethodRow, 'method' | 'variant'>[]): string {
+/**
+ * Every method, with what is tried of it against a real authorization server, and what arrives as it should though that server
+ * has no say in it; the test of these makes it anew.
+ */
+export function methodsTable(tried: readonly Pick<MethodRow, 'method' | 'variant' | 'realServer'>[]): string {
   const rows = clientAuthMethods.map(({ name, summary, options }) => {
     const keys = Object.keys(options).map((key) => `\`${key}\``)
-    const variants = tried.filter(({ method }) => method === name).map(({ variant }) => variant)
-    return `| \`${name}\` | ${summary} | ${keys.join(', ')} | ${variants.join(' · ')} |`
+    const own = tried.filter(({ method }) => method === name)
+    const variants = (judged: boolean) =>
+      own.flatMap(({ variant, realServer }) => ((realServer === undefined) === judged ? [variant] : [])).join(' · ')
+    return `| \`${name}\` | ${summary} | ${keys.join(', ')} | ${variants(true)} | ${variants(false)} |`
   })
-  const head = '| `token_endpoint_auth_method` | what it does | its keys | tried against a real server with |'
-  return [head, '| --- | --- | --- | --- |', ...rows].join('\n')
+  const head =
+    '| `token_endpoint_auth_method` | what it does | its keys | tried against a real server with | seen to arrive, though that server makes nothing of it |'
+  return [head, '| --- | --- | --- | --- | --- |', ...rows].join('\n')
 }
 
 /** What each doubt about a path is, by an example. */

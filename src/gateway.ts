@@ -8,6 +8,7 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
+import { expiryOf, isSpent } from './egress/access-token.ts'
 import { answerError, toGatewayError } from './error-response.ts'
 import type { AccessToken } from './ingress/access-token.ts'
 import { readBearerToken } from './ingress/bearer-token.ts'
@@ -346,20 +347,30 @@ interface Admitted {
 async function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
   const { request, response, listener, parts, outcome, upgrade } = exchange
   const { timeouts, limits } = listener.options
+  let current = token
+  const headWith = (next: Token | undefined) => {
+    current = next
+    const headers = headersFor(exchange, { route, caller, token: next })
+    const sendBefore = next && expiryOf(next)
+    return { headers, ...(sendBefore !== undefined && { sendBefore }) }
+  }
+  const refresh = async () =>
+    headWith(current && isSpent(current, parts.clock.now()) ? await obtainToken(exchange, route) : current)
   const reauthorize = async () => {
-    const successor = token && (await replaceToken(exchange, route, token))
-    return successor && headersFor(exchange, { route, caller, token: successor })
+    const successor = current && (await replaceToken(exchange, route, current))
+    return successor && headWith(successor)
   }
   const forwarded = await parts.forwarder.forward({
     request,
     response,
     upstream: route.upstream,
     path: route.upstream.rewrite(reading.target.raw),
-    headers: headersFor(exchange, { route, caller, token }),
+    ...headWith(token),
     framing: reading.framing,
     bodyIdle: timeouts.body_idle,
     sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
     ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
+    ...(token && { refresh }),
     ...(route.token?.replaceRefused && { reauthorize }),
     ...(upgrade && { upgrade: { connection: upgrade, endAt: route.endsAtExpiry ? caller?.expiresAt : undefined } }),
   })

@@ -64,6 +64,7 @@ export interface Listener {
 /** What a gateway is made of. */
 export interface Parts {
   readonly log: Log
+  readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
   readonly tokens: TokenSource
@@ -110,6 +111,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
   return {
     log,
+    clock,
     viaName,
     tokens: egress.tokens,
     accessTokens: createAccessTokenVerifier(trusted, { clock }),

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createLeakFinder } from './harness/leaks.ts'
 import { type RecordKind, recordsFile, recordsVariable } from './harness/records.ts'
-import { createLeakFinder } from './harness/secrets.ts'
 
 /** Gives the test run a folder for its records, and looks through them at its end. */
 export function setup(): () => void {
@@ -15,19 +15,31 @@ export function setup(): () => void {
   }
 }
 
-/** Every line of a run's logs and recorded output that holds a secret, a token, or an error that nobody foresaw. */
+/** What a run's logs and recorded output hold of secrets and tokens, and every error that nobody foresaw. */
 export function findFaults(folder: string): string[] {
-  const secrets = lines(folder, 'secrets').map((line) => String(JSON.parse(line)))
-  const findLeaks = createLeakFinder(secrets)
-  const findLineFaults = (line: string) =>
-    line.includes('"code":"internal_error"') ? [...findLeaks(line), 'an error that nobody foresaw'] : findLeaks(line)
-  const inLogs = lines(folder, 'logs').flatMap((line) => explain('logged', line, findLineFaults(line)))
-  const inOutput = lines(folder, 'output').flatMap((line) => explain('printed', line, findLeaks(line)))
-  return [...inLogs, ...inOutput]
+  const findLeaks = createLeakFinder(lines(folder, 'secrets').map((line) => String(JSON.parse(line))))
+  return [
+    ...explainLeaks('logged', lines(folder, 'logs'), findLeaks),
+    ...lines(folder, 'logs')
+      .filter(isUnforeseen)
+      .map((line) => explain('logged', line, unforeseen)),
+    ...explainLeaks('printed', lines(folder, 'output'), findLeaks),
+  ]
 }
 
-function explain(verb: string, line: string, findings: readonly string[]): string[] {
-  return findings.map((finding) => `${verb}: ${line.slice(0, 400)}\n    ${finding}`)
+const unforeseen = 'an error that nobody foresaw'
+const isUnforeseen = (line: string) => line.includes('"code":"internal_error"')
+
+/** By the line, where a line has it; a key may well stand in several. */
+function explainLeaks(verb: string, all: readonly string[], findLeaks: (text: string) => string[]): string[] {
+  const findings = findLeaks(all.join('\n'))
+  if (findings.length === 0) return []
+  const inLines = all.flatMap((line) => findLeaks(line).map((finding) => explain(verb, line, finding)))
+  return inLines.length > 0 ? inLines : findings.map((finding) => explain(verb, 'over several lines', finding))
+}
+
+function explain(verb: string, line: string, finding: string): string {
+  return `${verb}: ${line.slice(0, 400)}\n    ${finding}`
 }
 
 function lines(folder: string, kind: RecordKind): string[] {

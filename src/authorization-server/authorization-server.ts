@@ -18,6 +18,13 @@ const reached = z.strictObject({
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
   jwks: staticKeys().optional(),
+  mtls_endpoint_aliases: z
+    .strictObject({
+      token_endpoint: httpUrl()
+        .refine((url) => !/^http:/i.test(url), 'is plain http, where no certificate can be presented; use https')
+        .describe('for clients that present a certificate (RFC 8705); wins over what is discovered'),
+    })
+    .optional(),
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
@@ -82,6 +89,8 @@ export interface AuthorizationServer {
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
   endpoint(which: Endpoint, wish?: EndpointWish): Promise<string>
+  /** The same, as configured or as discovered already: nobody is asked, and whether it may be used is not looked at. */
+  known(which: Endpoint, wish?: EndpointWish): string | undefined
   /** The one that presents the certificate, which may change meanwhile; without a certificate, `http`. */
   httpWith(certificate: ClientCertificate | undefined): HttpClient
   close(): Promise<void>
@@ -100,14 +109,26 @@ export function createAuthorizationServer(
     issuer === undefined
       ? undefined
       : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  const configured = (which: Endpoint, { certificate }: EndpointWish) => {
+    const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
+    return alias ?? options[which]
+  }
   return {
     name,
     issuer,
-    identity: JSON.stringify([name, issuer, options.discovery_url, options.token_endpoint]),
+    identity: JSON.stringify([
+      name,
+      issuer,
+      options.discovery_url,
+      options.token_endpoint,
+      options.mtls_endpoint_aliases,
+    ]),
     http,
     clock,
-    async endpoint(which, { certificate } = {}) {
-      const url = options[which] ?? discovered(await metadata?.get(), which, certificate !== undefined)
+    known: (which, wish = {}) => configured(which, wish) ?? discovered(metadata?.known(), which, wish),
+    async endpoint(which, wish = {}) {
+      const { certificate } = wish
+      const url = configured(which, wish) ?? discovered(await metadata?.get(), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
       if (certificate && new URL(url).protocol !== 'https:')
@@ -121,8 +142,8 @@ export function createAuthorizationServer(
   }
 }
 
-function discovered(metadata: Metadata | undefined, which: Endpoint, mutualTls: boolean): string | undefined {
-  const alias = mutualTls && which === 'token_endpoint' ? metadata?.mtls_endpoint_aliases?.token_endpoint : undefined
+function discovered(metadata: Metadata | undefined, which: Endpoint, { certificate }: EndpointWish) {
+  const alias = certificate && which === 'token_endpoint' ? metadata?.mtls_endpoint_aliases?.token_endpoint : undefined
   return alias ?? metadata?.[which]
 }
 

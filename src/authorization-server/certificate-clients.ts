@@ -1,4 +1,4 @@
-import type { ClientCertificate } from '../base/client-certificate.ts'
+import type { ClientCertificate, PresentedCertificate } from '../base/client-certificate.ts'
 import { createHttpClient, type HttpClient, type HttpClientOptions } from './http-client.ts'
 
 /** HTTP clients that each present a certificate. */
@@ -10,18 +10,18 @@ export interface CertificateClients {
 
 /**
  * Keeps one HTTP client for each certificate, with connections that no other one shares. A certificate that has changed gets
- * a new one: on an old connection the server would go on to see the old certificate, and bind tokens to it.
+ * a new one, which the server sees from then on; what is under way on the old one is left to finish.
  */
 export function createCertificateClients(options: HttpClientOptions): CertificateClients {
-  const clients = new Map<ClientCertificate, { readonly thumbprint: string; readonly http: HttpClient }>()
+  const clients = new Map<ClientCertificate, { readonly presented: PresentedCertificate; readonly http: HttpClient }>()
   return {
     get(certificate) {
       const presented = certificate.read()
       const known = clients.get(certificate)
-      if (known?.thumbprint === presented.thumbprint) return known.http
-      known?.http.retire()
+      // Not by its thumbprint: what leads from it to a root may have been mended.
+      if (known?.presented === presented) return known.http
       const http = createHttpClient({ ...options, certificate: presented })
-      clients.set(certificate, { thumbprint: presented.thumbprint, http })
+      clients.set(certificate, { presented, http })
       return http
     },
     async close() {

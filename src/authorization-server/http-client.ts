@@ -1,5 +1,5 @@
 import { getCACertificates } from 'node:tls'
-import { Agent, fetch as undiciFetch } from 'undici'
+import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
@@ -16,12 +16,10 @@ export interface HttpClient {
   /**
    * The answer, its body already read. Nothing is retried, and redirects are not followed: they would take a secret to
    * where nobody configured it.
-   * @throws {GatewayError} `authorization_server_unavailable` for transport faults and silence,
-   * `authorization_server_invalid_response` for a body that is too large
+   * @throws {TransportFault} for transport faults and silence
+   * @throws {GatewayError} `authorization_server_invalid_response` for a body that is too large
    */
   fetch(url: string, init?: HttpInit): Promise<Response>
-  /** Takes no more requests; those under way finish. */
-  retire(): void
   close(): Promise<void>
 }
 
@@ -34,36 +32,82 @@ export interface HttpClientOptions {
   readonly certificate?: PresentedCertificate | undefined
 }
 
+/** The exchange did not come about, or broke off. */
+export class TransportFault extends GatewayError {
+  /** The innermost code, such as ECONNREFUSED, or TIMEOUT. */
+  readonly fault: string
+
+  constructor(url: string, fault: string) {
+    const { origin, pathname } = new URL(url)
+    super('authorization_server_unavailable', { reason: `${origin}${pathname}: ${fault}`, retryAfterSeconds: 1 })
+    this.fault = fault
+  }
+}
+
 /** Larger than any metadata, key set or token, and small enough to read. */
 const mostBytes = 1024 * 1024
 const withoutBody = [204, 205, 304]
 const userAgent = `scopegate/${version}`
 
+/**
+ * Each exchange has a connection of its own: one that is kept may be closed by the server at that very moment, and as nothing
+ * is asked twice, that would look like an outage. What is asked for is kept for long, and TLS sessions are resumed.
+ */
 export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions): HttpClient {
-  const dispatcher = new Agent({
-    connect: {
-      timeout,
-      ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
-      ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
-    },
-    maxHeaderSize: 64 * 1024,
-    pipelining: 1,
+  const connect = buildConnector({
+    timeout,
+    ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
+    ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
   })
+  const running = new Set<Agent>()
+  let closed = false
+
+  async function exchange(url: string, init: HttpInit, dispatcher: Agent, signal: AbortSignal): Promise<Response> {
+    const headers = { ...init.headers, 'user-agent': userAgent }
+    const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
+    return rebuild(response, await readBody(response.body))
+  }
+
   return {
     async fetch(url, init = {}) {
+      if (closed) throw new TransportFault(url, 'CLOSED')
+      const connection = openConnection(connect)
       const signal = AbortSignal.timeout(timeout)
+      running.add(connection.dispatcher)
       try {
-        const headers = { ...init.headers, 'user-agent': userAgent }
-        const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
-        return rebuild(response, await readBody(response.body))
+        return await exchange(url, init, connection.dispatcher, signal)
       } catch (error) {
         if (error instanceof GatewayError) throw error
-        throw unavailable(url, signal.aborted ? 'TIMEOUT' : faultCode(error))
+        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(connection.fault() ?? error))
+      } finally {
+        running.delete(connection.dispatcher)
+        void connection.dispatcher.destroy()
       }
     },
-    retire: () => void dispatcher.close().catch(() => {}),
-    close: () => dispatcher.destroy(),
+    async close() {
+      closed = true
+      await Promise.all([...running].map((dispatcher) => dispatcher.destroy()))
+    },
   }
+}
+
+/** One connection, and what went wrong on it first: undici tells what was last, and so not the alert that a server ended it with. */
+function openConnection(connect: buildConnector.connector) {
+  let fault: Error | undefined
+  const dispatcher = new Agent({
+    connect(options, callback) {
+      connect(options, (...[error, socket]) => {
+        socket?.on('error', (next) => {
+          fault ??= next
+        })
+        if (error) callback(error, null)
+        else callback(null, socket)
+      })
+    },
+    maxHeaderSize: 64 * 1024,
+    pipelining: 0,
+  })
+  return { dispatcher, fault: () => fault }
 }
 
 async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<ArrayBuffer>> {
@@ -98,12 +142,4 @@ function faultCode(error: unknown): string {
     name = next.name
   }
   return code ?? name
-}
-
-function unavailable(url: string, code: string): GatewayError {
-  const { origin, pathname } = new URL(url)
-  return new GatewayError('authorization_server_unavailable', {
-    reason: `${origin}${pathname}: ${code}`,
-    retryAfterSeconds: 1,
-  })
 }

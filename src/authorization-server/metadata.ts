@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
-import type { HttpClient } from './http-client.ts'
+import { type HttpClient, TransportFault } from './http-client.ts'
+import { retryAfterSeconds } from './token-refusal.ts'
 
 /** As much of an authorization server's metadata as is used. @see https://www.rfc-editor.org/rfc/rfc8414#section-2 */
 export interface Metadata {
@@ -22,26 +23,28 @@ export interface MetadataSource {
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
   get(): Promise<Metadata>
+  /** What has been discovered so far. */
+  known(): Metadata | undefined
 }
 
 const keptFor = 3_600_000
-/** So long a failure is the answer to everybody who asks: no storm of discoveries. */
+/** So long a failure is the answer to everybody who asks, or as long as the server wants it: no storm of discoveries. */
 const failureKeptFor = 1000
 
 export function createMetadataSource(options: MetadataOptions, http: HttpClient, clock: Clock): MetadataSource {
   let known: { metadata: Metadata; at: number } | undefined
-  let failed: { error: unknown; at: number } | undefined
+  let failed: { error: unknown; until: number } | undefined
   let running: Promise<Metadata> | undefined
 
   function discoverOnce(): Promise<Metadata> {
-    running ??= discover(options, http)
+    running ??= discover(options, http, clock)
       .then((metadata) => {
         known = { metadata, at: clock.elapsed() }
         failed = undefined
         return metadata
       })
       .catch((error: unknown) => {
-        failed = { error, at: clock.elapsed() }
+        failed = { error, until: clock.elapsed() + Math.max(failureKeptFor, pauseOf(error)) }
         throw error
       })
       .finally(() => {
@@ -51,9 +54,11 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
   }
 
   return {
+    known: () => known?.metadata,
     get() {
-      if (failed && clock.elapsed() - failed.at < failureKeptFor)
-        return known ? Promise.resolve(known.metadata) : Promise.reject(failed.error)
+      const left = failed ? failed.until - clock.elapsed() : 0
+      if (failed && left > 0)
+        return known ? Promise.resolve(known.metadata) : Promise.reject(withPause(failed.error, left))
       if (!known) return discoverOnce()
       if (clock.elapsed() - known.at > keptFor) discoverOnce().catch(() => {})
       return Promise.resolve(known.metadata)
@@ -61,23 +66,55 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
   }
 }
 
-/** RFC 8414 first, then OpenID Connect Discovery; or the one URL that is configured. */
-async function discover({ issuer, discovery_url: url }: MetadataOptions, http: HttpClient): Promise<Metadata> {
-  const urls = url === undefined ? wellKnownUrls(issuer) : [url]
-  let missing = ''
-  for (const candidate of urls) {
-    const response = await http.fetch(candidate, { headers: { accept: 'application/json' } })
-    const document = response.status === 200 ? parse(await response.text()) : undefined
-    if (document) return readMetadata(document, issuer)
-    if (response.status >= 500 || response.status === 429)
-      throw new GatewayError('authorization_server_unavailable', {
-        reason: `discovery was answered with ${response.status}`,
-        retryAfterSeconds: 1,
-      })
-    // Not there, or a page that is shown for every unknown path.
-    missing = `discovery at ${withoutQuery(candidate)} was answered with ${response.status}${response.ok ? ', and no JSON object' : ''}`
+/** Milliseconds. */
+function pauseOf(error: unknown): number {
+  return error instanceof GatewayError ? (error.options.retryAfterSeconds ?? 0) * 1000 : 0
+}
+
+/** The failure, with what is left of its pause. */
+function withPause(error: unknown, left: number): unknown {
+  if (pauseOf(error) <= failureKeptFor || !(error instanceof GatewayError)) return error
+  return new GatewayError(error.code, { ...error.options, retryAfterSeconds: Math.ceil(left / 1000) })
+}
+
+/**
+ * RFC 8414 first, then OpenID Connect Discovery; or the one URL that is configured. What is wrong at the one place does not
+ * speak for the other; a host that cannot be reached does.
+ */
+async function discover({ issuer, discovery_url: url }: MetadataOptions, http: HttpClient, clock: Clock) {
+  const failures: GatewayError[] = []
+  for (const place of url === undefined ? wellKnownUrls(issuer) : [url]) {
+    try {
+      return await readPlace(place, issuer, http, clock.now())
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error instanceof TransportFault) throw error
+      failures.push(error)
+    }
   }
-  throw invalid(missing)
+  throw failures.reduce((worst, next) => (gravity(next) > gravity(worst) ? next : worst))
+}
+
+/** An outage will pass, and the longest one tells when to come back; what is there and will not do tells more than what is not. */
+function gravity(error: GatewayError): number {
+  if (error instanceof NothingThere) return -1
+  return error.code === 'authorization_server_unavailable' ? pauseOf(error) : 0
+}
+
+class NothingThere extends GatewayError {}
+
+async function readPlace(url: string, issuer: string, http: HttpClient, now: number): Promise<Metadata> {
+  const response = await http.fetch(url, { headers: { accept: 'application/json' } })
+  const document = response.status === 200 ? parse(await response.text()) : undefined
+  if (document) return readMetadata(document, issuer)
+  const answer = `discovery at ${withoutQuery(url)} was answered with ${response.status}`
+  if (response.status >= 500 || response.status === 429)
+    throw new GatewayError('authorization_server_unavailable', {
+      reason: answer,
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), now),
+    })
+  // Not there, or a page that is shown for every unknown path.
+  const reason = response.ok ? `${answer}, and no JSON object` : answer
+  throw new NothingThere('authorization_server_invalid_response', { reason })
 }
 
 /** For the log: a query may hold a key. */

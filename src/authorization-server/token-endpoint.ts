@@ -7,6 +7,7 @@ import {
 import { GatewayError } from '../base/errors.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
+import { TransportFault } from './http-client.ts'
 import { readRefusal, retryAfterSeconds, TokenRefusal } from './token-refusal.ts'
 
 /** A token request by client credentials. @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
@@ -39,21 +40,36 @@ export async function requestToken({
   parameters,
 }: ClientCredentialsRequest): Promise<IssuedToken> {
   const tokenEndpoint = await server.endpoint('token_endpoint', { certificate: credential.tls })
-  const http = server.httpWith(credential.tls)
   const metadata = { issuer: server.issuer ?? tokenEndpoint, token_endpoint: tokenEndpoint }
   const client = { client_id: clientId }
+  const sent: string[] = []
   const response = await clientCredentialsGrantRequest(
     metadata,
     client,
-    credential.authenticate,
+    (...request) => {
+      const added = credential.authenticate(...request)
+      // Now and not when the answer comes: by then its file may hold another one.
+      if (credential.secret) sent.push(credential.secret.recent())
+      return added
+    },
     new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])),
     {
       // The endpoint was checked when it was configured or discovered.
       [allowInsecureRequests]: true,
-      [customFetch]: (url, { method, headers, body }) => http.fetch(url, { method, headers, body: String(body) }),
+      async [customFetch](url, { method, headers, body }) {
+        sent.push(...credentialsIn(headers, new URLSearchParams(String(body))))
+        // Not before the request is signed: the certificate may have changed meanwhile.
+        const http = server.httpWith(credential.tls)
+        return http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
+          throw (credential.tls && refusalOfCertificate(error)) ?? error
+        })
+      },
     },
   )
-  if (response.status !== 200) throw await refusalOf(response, credential, server.clock.now())
+  if (response.status !== 200) {
+    const known = credential.secret ? [...sent, credential.secret.read()] : sent
+    throw await refusalOf(response, known, server.clock.now())
+  }
   const answer = await readAnswer(response)
   const normalized = Response.json({
     access_token: answer.access_token,
@@ -73,7 +89,24 @@ export async function requestToken({
   return { accessToken, scope, expiresIn: readExpiresIn(answer.expires_in) }
 }
 
-async function refusalOf(response: Response, credential: ClientCredential, now: number): Promise<GatewayError> {
+/** What a request holds that is as good as its client. */
+function credentialsIn(headers: Readonly<Record<string, string>>, form: URLSearchParams): string[] {
+  const [, inHeader] = headers.authorization?.split(' ') ?? []
+  return [inHeader, form.get('client_secret'), form.get('client_assertion')].filter(
+    (value) => typeof value === 'string',
+  )
+}
+
+const certificateAlert =
+  /^ERR_SSL_.*ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/
+
+/** A server that finds fault with the certificate may say so in TLS. @see https://www.rfc-editor.org/rfc/rfc8446#section-6.2 */
+function refusalOfCertificate(error: unknown): TokenRefusal | undefined {
+  if (!(error instanceof TransportFault) || !certificateAlert.test(error.fault)) return undefined
+  return new TokenRefusal('invalid_client', `the certificate of the client was refused: ${error.message}`)
+}
+
+async function refusalOf(response: Response, secrets: readonly string[], now: number): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
     return new GatewayError('authorization_server_unavailable', {
@@ -81,7 +114,7 @@ async function refusalOf(response: Response, credential: ClientCredential, now: 
       retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), now),
     })
   }
-  const refusal = status >= 400 ? readRefusal(await response.text(), credential.secret?.recent()) : undefined
+  const refusal = status >= 400 ? readRefusal(await response.text(), secrets) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
     : new TokenRefusal(refusal.error, `the token endpoint answered ${status}: ${refusal.told}`)

@@ -1,4 +1,5 @@
 import { GatewayError } from '../base/errors.ts'
+import { redacted, withoutSecrets } from './quoted-secrets.ts'
 
 /** An OAuth error of the token endpoint. */
 export class TokenRefusal extends GatewayError {
@@ -24,6 +25,17 @@ const opaque = /(?![a-z_-]+(?![\w+/=%.~-]))[\w+/=%.~-]{16,}/g
 /** What is longer is a page and no description; to look through a megabyte of it would hold up everybody else. */
 const longestDescription = 1000
 
+/** Words of the standards, which tell nothing even where a secret is made of them. */
+const standardErrors = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_target',
+]
+
 /**
  * What an OAuth error answer says, for the log: its code and description, cut to what is printable. A server may quote
  * what was sent to it; whatever could be a credential or a token is left out. `undefined` if it is no such answer.
@@ -31,27 +43,22 @@ const longestDescription = 1000
  */
 export function readRefusal(
   text: string,
-  secret: string | undefined,
+  secrets: readonly string[],
 ): { readonly error: string; readonly told: string } | undefined {
   const { error, error_description: description } = parse(text)
   if (typeof error !== 'string' || !/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(error)) return undefined
-  const described = typeof description === 'string' && description.length <= longestDescription
-  const told = spellings(secret)
-    .reduce(
-      (said, spelling) => said.replaceAll(spelling, '[redacted]'),
-      described ? `${error} (${description})` : error,
-    )
+  const code = standardErrors.includes(error) ? error : (withoutSecrets(error, secrets) ?? redacted)
+  const told = `${code}${tellDescription(description, secrets)}`
     .replace(/[^\x20-\x7e]/g, '?')
-    .replace(opaque, '[redacted]')
+    .replace(opaque, redacted)
     .slice(0, 300)
   return { error, told }
 }
 
-/** A secret as it is, and as a form or a URL has it. */
-function spellings(secret: string | undefined): string[] {
-  if (secret === undefined) return []
-  const form = new URLSearchParams([['', secret]]).toString().slice(1)
-  return [secret, form, form.replaceAll('+', '%20')]
+function tellDescription(description: unknown, secrets: readonly string[]): string {
+  if (typeof description !== 'string' || description.length > longestDescription) return ''
+  const told = withoutSecrets(description, secrets)
+  return told === undefined ? ' [description left out]' : ` (${told})`
 }
 
 function parse(text: string): Record<string, unknown> {

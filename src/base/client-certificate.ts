@@ -1,4 +1,5 @@
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import { type Derived, deriveFrom } from './derived.ts'
 import { KeyFault, readPrivateKey, unfoldPem } from './private-key.ts'
 import { certificateFile, secret } from './scalars.ts'
@@ -18,13 +19,11 @@ export interface ClientCertificateOptions {
 }
 
 /** A certificate with its key, as TLS presents them. */
-export interface PresentedCertificate {
+export interface PresentedCertificate extends CertificateFacts {
   /** PEM, with its chain. */
   readonly certificate: string
   /** PEM, PKCS#8. */
   readonly privateKey: string
-  /** SHA-256 of the certificate, as `x5t#S256` has it. @see https://www.rfc-editor.org/rfc/rfc8705#section-3.1 */
-  readonly thumbprint: string
 }
 
 /** Files are read again when they change; a pair that does not fit is not used. */
@@ -32,24 +31,47 @@ export type ClientCertificate = Derived<PresentedCertificate>
 
 /** @throws {KeyFault} if it cannot be used as it is now */
 export function createClientCertificate(options: ClientCertificateOptions): ClientCertificate {
-  const { certificate, private_key: key, private_key_passphrase: passphrase } = options
-  return deriveFrom({ certificate, key, passphrase }, (texts) => {
-    const privateKey = readPrivateKey(texts.key, passphrase && texts.passphrase)
+  const { certificate, private_key: privateKey, private_key_passphrase: passphrase } = options
+  return deriveFrom({ certificate, privateKey, passphrase }, (texts) => {
+    const key = readPrivateKey(texts.privateKey, passphrase && texts.passphrase)
     const pem = unfoldPem(texts.certificate)
-    return {
-      certificate: pem,
-      privateKey: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
-      thumbprint: certificateThumbprint(pem, privateKey),
-    }
+    const certificate = readCertificate(pem, key)
+    const privateKey = String(key.export({ type: 'pkcs8', format: 'pem' }))
+    requireTlsTakes(pem, privateKey)
+    return { ...certificate, certificate: pem, privateKey }
   })
 }
 
-/** The `x5t#S256` of the first certificate of a PEM. @throws {KeyFault} if it is none, or not that of the key */
-export function certificateThumbprint(pem: string, privateKey: KeyObject): string {
+/** Better now than with each connection: TLS asks more of a certificate and its chain than that they can be read. */
+function requireTlsTakes(cert: string, key: string): void {
+  try {
+    createSecureContext({ cert, key })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new KeyFault(
+      'certificate',
+      `is not taken by TLS, with this private key and this chain (${code ?? 'no code'})`,
+    )
+  }
+}
+
+/** What a certificate says, and until when. */
+export interface CertificateFacts {
+  /** SHA-256, as `x5t#S256` has it. @see https://www.rfc-editor.org/rfc/rfc8705#section-3.1 */
+  readonly thumbprint: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** Reads the first certificate of a PEM. @throws {KeyFault} if it is none, or not that of the key */
+export function readCertificate(pem: string, privateKey: KeyObject): CertificateFacts {
   const certificate = parse(pem)
   if (!certificate.checkPrivateKey(privateKey))
     throw new KeyFault('certificate', 'does not fit the private key: it was issued for another one')
-  return createHash('sha256').update(certificate.raw).digest('base64url')
+  return {
+    thumbprint: createHash('sha256').update(certificate.raw).digest('base64url'),
+    expiresAt: certificate.validToDate.getTime(),
+  }
 }
 
 function parse(pem: string): X509Certificate {

@@ -1,3 +1,4 @@
+import { KeyFault } from './private-key.ts'
 import type { Secret } from './secret.ts'
 
 /** A value made from secrets. */
@@ -6,6 +7,8 @@ export interface Derived<Value> {
   read(): Value
   /** From the secrets as they were at most a second ago: for the way of every request. */
   recent(): Value
+  /** Why the secrets as they were last read will not do, while the last good value is in force. Never quotes them. */
+  fault(): string | undefined
 }
 
 /**
@@ -29,13 +32,16 @@ export function deriveFrom<Value, const Names extends string>(
     ) as Record<Names, string>
   let texts = gather((secret) => secret.read())
   let value = make(texts)
+  let fault: string | undefined
   const from = (now: Record<Names, string>) => {
     if (names.every((name) => now[name] === texts[name])) return value
     texts = now
     try {
       value = make(now)
+      fault = undefined
     } catch (error) {
       // The operator is in the middle of a change, or has made a mistake in it: what was good goes on.
+      fault = error instanceof KeyFault ? `${error.option} ${error.message}` : 'cannot be read'
       tell(error)
     }
     return value
@@ -43,5 +49,6 @@ export function deriveFrom<Value, const Names extends string>(
   return {
     read: () => from(gather((secret) => secret.read())),
     recent: () => from(gather((secret) => secret.recent())),
+    fault: () => fault,
   }
 }

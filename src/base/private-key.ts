@@ -29,7 +29,9 @@ export function keyFaultOf(read: () => unknown, at: readonly string[] = []): Opt
  * @see https://www.rfc-editor.org/rfc/rfc7468
  */
 export function readPrivateKey(text: string, passphrase?: string): KeyObject {
-  return text.trimStart().startsWith('{') ? importJwk(parsePrivateJwk(text)) : importPem(text, passphrase)
+  if (!text.trimStart().startsWith('{')) return importPem(text, passphrase)
+  if (passphrase !== undefined) throw needlessPassphrase()
+  return importJwk(parsePrivateJwk(text))
 }
 
 /** The members of a private JWK; `undefined` for a key in PEM. @throws {KeyFault} */
@@ -52,6 +54,7 @@ function importPem(text: string, passphrase: string | undefined): KeyObject {
   const encrypted = label.startsWith('ENCRYPTED') || /^Proc-Type: 4,ENCRYPTED/m.test(pem)
   if (encrypted && passphrase === undefined)
     throw new KeyFault('private_key', 'is encrypted; give its private_key_passphrase beside it')
+  if (!encrypted && passphrase !== undefined) throw needlessPassphrase()
   try {
     return createPrivateKey({ key: pem, ...(encrypted && passphrase !== undefined && { passphrase }) })
   } catch {
@@ -59,6 +62,11 @@ function importPem(text: string, passphrase: string | undefined): KeyObject {
       ? new KeyFault('private_key_passphrase', 'does not open the private key')
       : new KeyFault('private_key', `is no readable ${label.toLowerCase()} in PEM`)
   }
+}
+
+/** Somebody believes the key to be protected, or has given another key than was meant. */
+function needlessPassphrase(): KeyFault {
+  return new KeyFault('private_key_passphrase', 'is given, and the private key is not encrypted; remove it')
 }
 
 function importJwk(jwk: Record<string, unknown>): KeyObject {

@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { parseClaimPath } from './claim-path.ts'
 import { isNetwork } from './network.ts'
+import { unfoldPem } from './private-key.ts'
 import { isScopeToken, parseScope } from './scope.ts'
 import { Secret } from './secret.ts'
 import { Substituted } from './substituted.ts'
@@ -231,10 +233,23 @@ export const certificates = () =>
   defineScalar<string>({ type: 'string' }, (input) => {
     const reading = input instanceof Substituted ? { value: input.read() } : readText(input)
     if ('fault' in reading) return reading
-    return reading.value.includes('-----BEGIN CERTIFICATE-----')
-      ? reading
-      : { fault: 'must be certificates in PEM, as in ${file:ca.pem}' }
+    const value = unfoldPem(reading.value)
+    const [, ...blocks] = value.split('-----BEGIN CERTIFICATE-----')
+    if (blocks.length === 0) return { fault: 'must be certificates in PEM, as in ${file:ca.pem}' }
+    const broken = blocks.findIndex((block) => !isCertificate(`-----BEGIN CERTIFICATE-----${block}`))
+    return broken < 0
+      ? { value }
+      : { fault: `has a certificate (number ${broken + 1} of ${blocks.length}) that cannot be read` }
   })
+
+/** TLS skips what it cannot read, and then trusts less than somebody believes. */
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
+}
 
 /** PEM certificates as {@link certificates}, read again when their file changes. */
 export const certificateFile = () =>

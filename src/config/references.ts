@@ -45,6 +45,7 @@ function clientFindings(clients: Tree, servers: Tree): Finding[] {
       ...unknownName(server, servers, [...path, 'authorization_server'], 'authorization server'),
       ...nowhereFindings(tree(servers[written(server) ?? '']), [...path, 'authorization_server']),
       ...audienceFindings(tree(client), tree(servers[written(server) ?? '']), path),
+      ...certificateFindings(tree(client), tree(servers[written(server) ?? '']), path),
     ]
   })
 }
@@ -83,6 +84,15 @@ function audienceFindings(client: Tree, server: Tree, path: Path): Finding[] {
   const message =
     'is issuer, and the authorization server has none; give it its issuer, or say here token_endpoint or the audience itself'
   return [{ path: [...path, 'assertion_audience'], message }]
+}
+
+/** What is discovered is looked at when it is used; what is written can be told now. */
+function certificateFindings(client: Tree, server: Tree, path: Path): Finding[] {
+  const isOpen = /^http:/i.test(written(server.token_endpoint) ?? '')
+  if (client.tls === undefined || !isOpen || server.mtls_endpoint_aliases !== undefined) return []
+  const message =
+    'would be presented at the token_endpoint of its server, which is plain http, where no certificate can be; use https there, or give the server mtls_endpoint_aliases'
+  return [{ path: [...path, 'tls'], message }]
 }
 
 /** An issuer decides which keys count, so no two servers may answer for the same one. */

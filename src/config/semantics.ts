@@ -1,6 +1,7 @@
 import { foldHeaderName } from '../base/header-lists.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
+import { clientOptions, createCredential } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
 import { judgeUntil } from '../ingress/report-mode.ts'
@@ -40,8 +41,22 @@ export function semanticFindings(values: unknown, now: number): Finding[] {
       routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
     ),
     ...patternFindings(routes, listeners),
+    ...Object.entries(Object(clients)).flatMap(([name, client]) => expiryFindings(name, client)),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
+}
+
+/** Files are read again when they change, so it may be replaced in time; but nobody should find out by way of a refusal. */
+function expiryFindings(name: string, value: unknown): Finding[] {
+  const { data: client } = clientOptions.safeParse(value)
+  const expiries = (client && createCredential(client).expiries?.()) ?? []
+  return expiries
+    .filter(({ at }) => at <= Date.now())
+    .map(({ path, at }) => ({
+      path: ['clients', name, ...path],
+      message: `expired on ${new Date(at).toISOString()}; replace it before the client needs a token`,
+      warning: true,
+    }))
 }
 
 /** Tokens lie there encrypted, but a password, and which tokens are in use, can be read on the way. */

@@ -35,6 +35,16 @@ export function createAccessToken(
   }
 }
 
+/** When it expires; of a token that came without life, which serves those who waited for it, nobody knows. */
+export function expiryOf({ obtainedAt, life }: AccessToken): number | undefined {
+  return life > 0 ? obtainedAt + life : undefined
+}
+
+/** True once it goes out no more. */
+export function isSpent({ life, usableUntil }: AccessToken, now: number): boolean {
+  return life > 0 && usableUntil <= now
+}
+
 /** A longer life than this is not believed: nobody would notice that such a token was revoked. */
 const longestLife = 24 * 3_600_000
 

@@ -17,6 +17,7 @@ import {
   scopeToken,
   text,
 } from '../base/scalars.ts'
+import { Secret } from '../base/secret.ts'
 import { Substituted } from '../base/substituted.ts'
 
 const reservedParameters = [
@@ -89,6 +90,11 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       path: ['tls_client_certificate_bound_access_tokens'],
       message: 'needs the certificate that the tokens are bound to; give the client its tls',
     })
+    .refine((given) => !(Object(given).basic_encoding === 'raw' && given.client_id.includes(':')), {
+      ...ruleOverMap,
+      path: ['basic_encoding'],
+      message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
+    })
     .check(credentialRule(method))
 }
 
@@ -131,6 +137,11 @@ export function createCredential(client: ClientOptions): ClientCredential {
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
   const credential = method.create(client)
   return client.tls && !credential.tls ? withCertificate(credential, client.tls) : credential
+}
+
+/** Every secret of a client, its certificate and keys among them. */
+export function secretsOf(client: ClientOptions): readonly Secret[] {
+  return [...Object.values(client), ...Object.values(client.tls ?? {})].filter((value) => value instanceof Secret)
 }
 
 /** True if the client's tokens are good only over connections that present its certificate. */

@@ -3,6 +3,7 @@ import { GatewayError } from '../base/errors.ts'
 
 interface Failure {
   readonly error: GatewayError
+  readonly at: number
   readonly until: number
   readonly count: number
 }
@@ -13,8 +14,10 @@ export interface FailureMemory {
   check(key: string): void
   /** True once the pause after a failure is over, and nothing has succeeded since. */
   isOnTrial(key: string): boolean
-  failed(key: string, error: GatewayError): void
-  succeeded(key: string): void
+  /** Gives back the error as whoever met it is told, with the pause that follows it as `Retry-After`. */
+  failed(key: string, error: GatewayError): GatewayError
+  /** Forgets the failure, unless it came after this success was asked for: a late answer tells nothing of now. */
+  succeeded(key: string, askedAt: number): void
 }
 
 const firstPause = 1000
@@ -23,40 +26,47 @@ const mostFailures = 10_000
 /** The pause is 1 s at first, and doubles up to `longestPause`; a `Retry-After` that asks for more is honoured. */
 export function createFailureMemory(clock: Clock, longestPause: number): FailureMemory {
   const failures = new Map<string, Failure>()
+
+  /** What was under way when the first one failed fails too, and tells nothing new but how long to stay away. */
+  function next(known: Failure | undefined, error: GatewayError): Failure {
+    const now = clock.elapsed()
+    const asked = now + (error.options.retryAfterSeconds ?? 0) * 1000
+    if (known && known.until > now) return { ...known, until: Math.max(known.until, asked) }
+    const count = (known?.count ?? 0) + 1
+    const pause = Math.min(firstPause * 2 ** (count - 1), longestPause)
+    return { error, at: now, until: Math.max(now + pause, asked), count }
+  }
+
   return {
     check(key) {
       const failure = failures.get(key)
       const left = failure ? failure.until - clock.elapsed() : 0
-      if (failure && left > 0) throw again(failure.error, left)
+      if (failure && left > 0) throw again(failure.error, left, `remembered: ${reasonOf(failure.error)}`)
     },
     isOnTrial(key) {
       const failure = failures.get(key)
       return failure !== undefined && failure.until <= clock.elapsed()
     },
     failed(key, error) {
-      const known = failures.get(key)
-      // What was under way when the first one failed fails too, and tells nothing new.
-      if (known && known.until > clock.elapsed()) return
-      const count = (known?.count ?? 0) + 1
-      const pause = Math.max(
-        Math.min(firstPause * 2 ** (count - 1), longestPause),
-        (error.options.retryAfterSeconds ?? 0) * 1000,
-      )
+      const failure = next(failures.get(key), error)
       failures.delete(key)
-      failures.set(key, { error, until: clock.elapsed() + pause, count })
+      failures.set(key, failure)
       const [oldest] = failures.keys()
       if (failures.size > mostFailures && oldest !== undefined) failures.delete(oldest)
+      return again(error, failure.until - clock.elapsed(), reasonOf(error))
     },
-    succeeded: (key) => void failures.delete(key),
+    succeeded(key, askedAt) {
+      if ((failures.get(key)?.at ?? Number.POSITIVE_INFINITY) <= askedAt) failures.delete(key)
+    },
   }
 }
 
-/** The same failure, told again without asking again. */
-function again(error: GatewayError, left: number): GatewayError {
+function reasonOf(error: GatewayError): string {
+  return error.options.reason ?? error.code
+}
+
+/** The same failure, with what is left of its pause where the caller may come back. */
+function again(error: GatewayError, left: number, reason: string): GatewayError {
   const retryAfterSeconds = error.status === 503 ? { retryAfterSeconds: Math.ceil(left / 1000) } : {}
-  return new GatewayError(error.code, {
-    ...error.options,
-    ...retryAfterSeconds,
-    reason: `remembered: ${error.options.reason ?? error.code}`,
-  })
+  return new GatewayError(error.code, { ...error.options, ...retryAfterSeconds, reason })
 }

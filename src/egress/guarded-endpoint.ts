@@ -1,8 +1,10 @@
+import { TransportFault } from '../authorization-server/http-client.ts'
 import type { IssuedToken } from '../authorization-server/token-endpoint.ts'
 import { TokenRefusal } from '../authorization-server/token-refusal.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { createFailureMemory } from './failure-memory.ts'
+import { createGate, type Gate } from './gate.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /** Token endpoints, guarded against being asked in vain. */
@@ -17,12 +19,20 @@ export interface GuardedEndpoints {
 
 const longestEndpointPause = 30_000
 const longestPause = 60_000
-/** So many requests at once to one endpoint: as many meet a failure that is not known yet. */
-const mostAtOnce = 4
 
-interface Gate {
-  running: number
-  readonly waiting: (() => void)[]
+/** What a failure may count for. */
+interface Grains {
+  readonly url: string
+  readonly client: string
+  readonly key: string
+  /** True if the connection on which a certificate was presented went to pieces. */
+  readonly brokenOff: boolean
+}
+
+interface Endpoint {
+  readonly gate: Gate
+  /** The client whose connection was broken off last, which may have been for its certificate's sake. */
+  brokenOffFor: string | undefined
 }
 
 /**
@@ -30,56 +40,79 @@ interface Gate {
  * tries for all. `invalid_client` is the client's, until its credential changes. All others are the request's own.
  */
 export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
-  const endpoints = createFailureMemory(clock, longestEndpointPause)
+  const down = createFailureMemory(clock, longestEndpointPause)
   const clients = createFailureMemory(clock, longestPause)
   const requests = createFailureMemory(clock, longestPause)
-  const gates = new Map<string, Gate>()
+  const endpoints = new Map<string, Endpoint>()
 
-  async function enter(endpoint: string): Promise<Gate> {
-    const gate = gates.get(endpoint) ?? { running: 0, waiting: [] }
-    gates.set(endpoint, gate)
-    for (;;) {
-      endpoints.check(endpoint)
-      const places = endpoints.isOnTrial(endpoint) ? 1 : mostAtOnce
-      if (gate.running < places) break
-      await new Promise<void>((resolve) => gate.waiting.push(resolve))
-    }
-    gate.running++
-    return gate
+  function find(url: string): Endpoint {
+    const known = endpoints.get(url)
+    if (known) return known
+    const gate = createGate(clock, () => {
+      down.check(url)
+      return down.isOnTrial(url)
+    })
+    const endpoint: Endpoint = { gate, brokenOffFor: undefined }
+    endpoints.set(url, endpoint)
+    return endpoint
   }
 
-  function leave(gate: Gate): void {
-    gate.running--
-    for (const resolve of gate.waiting.splice(0)) resolve()
+  /** The failure as it is told to whoever met it. */
+  function remember(error: GatewayError, { url, client, key, brokenOff }: Grains): GatewayError {
+    const endpoint = find(url)
+    if (error instanceof TokenRefusal && error.ofClient) {
+      clients.failed(client, error)
+      return error
+    }
+    if (error.code !== 'authorization_server_unavailable') {
+      requests.failed(key, error)
+      return error
+    }
+    if (!brokenOff) return down.failed(url, error)
+    // A server that will not have a client's certificate breaks the connection off: that is nobody else's trouble.
+    const anothers = endpoint.brokenOffFor !== undefined && endpoint.brokenOffFor !== client
+    endpoint.brokenOffFor = client
+    return anothers ? down.failed(url, error) : clients.failed(client, error)
   }
 
   return {
     async send(request, key, judge) {
-      const client = request.clientKey()
-      clients.check(client)
-      requests.check(key)
-      const gate = await enter(request.endpoint)
-      try {
-        clients.check(client)
+      const grains = { url: request.endpoint(), client: request.clientKey(), key }
+      const check = () => {
+        clients.check(grains.client)
         requests.check(key)
+      }
+      check()
+      const endpoint = find(grains.url)
+      const leave = await endpoint.gate.enter()
+      const askedAt = clock.elapsed()
+      const answered = () => {
+        down.succeeded(grains.url, askedAt)
+        endpoint.brokenOffFor = undefined
+      }
+      try {
+        check()
         const issued = await request.send()
         judge(issued)
-        endpoints.succeeded(request.endpoint)
-        clients.succeeded(client)
-        requests.succeeded(key)
+        answered()
+        clients.succeeded(grains.client, askedAt)
+        requests.succeeded(key, askedAt)
+        leave('well')
         return issued
       } catch (error) {
-        if (error instanceof GatewayError && error.code === 'authorization_server_unavailable')
-          endpoints.failed(request.endpoint, error)
-        else if (error instanceof GatewayError) {
-          endpoints.succeeded(request.endpoint)
-          if (error instanceof TokenRefusal && error.ofClient) clients.failed(client, error)
-          else requests.failed(key, error)
-        }
-        throw error
-      } finally {
-        leave(gate)
+        leave('badly')
+        if (!(error instanceof GatewayError)) throw error
+        if (error.code !== 'authorization_server_unavailable') answered()
+        const brokenOff = request.presentsCertificate && isBrokenOff(error)
+        throw remember(error, { ...grains, brokenOff })
       }
     },
   }
+}
+
+/** In TLS 1.3 a server finds fault with a certificate when its client takes the connection for good already. */
+const brokenConnection = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
+
+function isBrokenOff(error: GatewayError): boolean {
+  return error instanceof TransportFault && brokenConnection.includes(error.fault)
 }

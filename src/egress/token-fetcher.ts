@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -14,7 +15,19 @@ export interface TokenFetcher {
    * From what other processes share, or else from the authorization server, as the only one of them that asks. With a
    * predecessor, only a token that was obtained after it will do.
    */
-  fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken>
+  fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken>
+}
+
+export interface FetchedToken extends ObtainedToken {
+  /** What it may be kept under; `undefined` if the credential changed on the way, and nobody knows which one it is of. */
+  readonly key: string | undefined
+}
+
+/** The token that another one is to take the place of. */
+export interface Predecessor {
+  readonly token: AccessToken
+  /** True if an upstream did not accept it, so that no other process should get it either. */
+  readonly refused: boolean
 }
 
 export interface TokenFetcherContext {
@@ -29,25 +42,28 @@ const leasePatience = 2000
 const longestPatience = 8000
 /** A token that is no good any more when it comes is asked for again after this. */
 const shortestInterval = 1000
+const mostRemembered = 10_000
 
 export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetcherContext): TokenFetcher {
   const endpoints = createGuardedEndpoints(clock)
-  const warned = new Set<string>()
+  const warned = new LRUCache<string, true>({ max: mostRemembered })
+  /** What is wrong with the files of each client. */
+  const faults = new Map<string, string | undefined>()
   /** Requests whose token came without life in it, and when they may be sent again. */
-  const pauses = new Map<string, number>()
+  const pauses = new LRUCache<string, number>({ max: mostRemembered })
 
-  async function fetch(request: TokenRequest, predecessor?: AccessToken): Promise<ObtainedToken> {
-    const keys = request.keys()
+  async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken> {
+    const keys = request.keys('again')
     const patience = clock.elapsed() + longestPatience
     for (;;) {
-      const shared = await findShared(keys, predecessor)
+      const shared = await findShared(keys, predecessor?.token)
       if (shared) return shared
       const lease = clock.elapsed() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
-      if (lease.state === 'unavailable') return ask(request, keys)
+      if (lease.state === 'unavailable') return ask(request, keys, predecessor)
       if (lease.state === 'held') {
         try {
           // It may have come between the look and the lease.
-          return (await findShared(keys, predecessor)) ?? (await ask(request, keys))
+          return (await findShared(keys, predecessor?.token)) ?? (await ask(request, keys, predecessor))
         } finally {
           await lease.release()
         }
@@ -59,28 +75,45 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   async function findShared(
     keys: readonly string[],
     predecessor: AccessToken | undefined,
-  ): Promise<ObtainedToken | undefined> {
+  ): Promise<FetchedToken | undefined> {
     const token = await cache.get(keys)
     if (!token || token.usableUntil <= clock.now()) return undefined
     if (predecessor && (token.id === predecessor.id || token.obtainedAt <= predecessor.obtainedAt)) return undefined
-    return { token, source: 'redis' }
+    return { token, source: 'redis', key: keys[0] }
   }
 
-  async function ask(request: TokenRequest, keys: readonly string[]): Promise<ObtainedToken> {
+  async function ask(
+    request: TokenRequest,
+    keys: readonly string[],
+    predecessor: Predecessor | undefined,
+  ): Promise<FetchedToken> {
     const [key = ''] = keys
     await pauseFor(key)
     const obtainedAt = clock.now()
     const sentAt = clock.elapsed()
-    const issued = await endpoints.send(request, key, ({ scope }) => requireScope(request, key, scope))
+    const issued = await endpoints
+      .send(request, key, ({ scope }) => requireScope(request, key, scope))
+      .finally(() => tellFault(request))
     const token = createAccessToken(issued.accessToken, {
       obtainedAt,
       life: lifeOf(issued.expiresIn, defaultLife),
       scope: issued.scope,
     })
-    if (clock.now() < token.usableUntil) await cache.set(keys, token)
-    else pauses.set(key, sentAt + shortestInterval)
+    // Under a key of another credential it would go on to be handed out as that one's.
+    const changed = request.keys('again')[0] !== key
+    if (clock.now() >= token.usableUntil) pauses.set(key, sentAt + shortestInterval)
+    else if (!changed) await cache.set(keys, token, predecessor?.refused ? predecessor.token : undefined)
     requireLife(token, issued.expiresIn)
-    return { token, source: 'fetched' }
+    return { token, source: 'fetched', key: changed ? undefined : key }
+  }
+
+  /** Once for each: a key that was to be replaced, and was not, would be missed when the old one is withdrawn. */
+  function tellFault(request: TokenRequest): void {
+    const reason = request.credentialFault()
+    if (reason === faults.get(request.client)) return
+    faults.set(request.client, reason)
+    if (reason === undefined) log.info({ client: request.client }, 'credential good again')
+    else log.warn({ client: request.client, reason }, 'changed credential not used')
   }
 
   /** A token that came without any life serves those who wait; one that had a life, and spent it on the way, nobody. */
@@ -105,7 +138,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     const reason = `the scope granted lacks ${missing.join(' ')}`
     if (exactScope) throw new GatewayError('authorization_server_refused', { reason })
     if (!warned.has(key)) log.warn({ client, reason }, 'narrower scope')
-    warned.add(key)
+    warned.set(key, true)
   }
 
   return { fetch }

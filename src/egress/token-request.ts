@@ -1,7 +1,7 @@
 import type { AuthorizationServer } from '../authorization-server/authorization-server.ts'
 import type { ClientCredential } from '../authorization-server/client-auth/define.ts'
 import { type IssuedToken, requestToken } from '../authorization-server/token-endpoint.ts'
-import { type ClientOptions, createCredential, type TokenOptions } from './client.ts'
+import { type ClientOptions, createCredential, secretsOf, type TokenOptions } from './client.ts'
 import type { TokenCache } from './token-cache/define.ts'
 
 /** One kind of token that a route needs. Equal ones share their token, different ones never do. */
@@ -12,12 +12,18 @@ export interface TokenRequest {
   readonly scopes: readonly string[]
   /** True if a narrower scope will not do. */
   readonly exactScope: boolean
-  /** Which token endpoint it goes to. */
-  readonly endpoint: string
-  /** The keys of its token in the cache, the first one its own. They change with the credential. */
-  keys(): readonly string[]
-  /** Which client with which credential sends it. */
-  clientKey(): string
+  /** Which token endpoint it goes to, as far as that is known yet. */
+  endpoint(): string
+  readonly presentsCertificate: boolean
+  /**
+   * The keys of its token in the cache, the first one its own. They change with the credential, of which at most a second
+   * may not be noticed unless it is read again for this.
+   */
+  keys(reading?: 'again'): readonly string[]
+  /** Which client, as configured, with which secrets and keys, to the letter, sends it. */
+  clientKey(reading?: 'again'): string
+  /** What is wrong with the files of the credential, while what they held before is still used. */
+  credentialFault(): string | undefined
   /** Asks the authorization server. @throws {GatewayError} as `requestToken` does */
   send(): Promise<IssuedToken>
 }
@@ -60,33 +66,30 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
       resource: [...new Set(resource)].sort(),
       params: [...params].sort(([one], [other]) => (one < other ? -1 : 1)),
     })
-  const clientOf = (identity: string) =>
-    JSON.stringify({
-      server: server.identity,
-      client: client.client_id,
-      method: client.token_endpoint_auth_method,
-      credential: identity,
-    })
-  let keyed: { readonly identity: string; readonly keys: readonly string[]; readonly clientKey: string } | undefined
-  /** A changed secret must not go on with the token of the old one. */
-  const current = () => {
-    const identity = credential.identify()
-    if (keyed?.identity !== identity) {
-      keyed = {
-        identity,
-        keys: cache.keysOf(canonical(identity)),
-        clientKey: cache.keysOf(clientOf(identity))[0] ?? '',
-      }
-    }
-    return keyed
+  const secrets = secretsOf(client)
+  const readAgain = (reading?: 'again') => {
+    if (reading) for (const secret of secrets) secret.read()
   }
+  let keyed: { readonly identity: string; readonly keys: readonly string[] } | undefined
   return {
     client: name,
     scopes,
     exactScope,
-    endpoint: credential.tls ? `${server.identity} with certificates` : server.identity,
-    keys: () => current().keys,
-    clientKey: () => current().clientKey,
+    endpoint: () => server.known('token_endpoint', { certificate: credential.tls }) ?? server.identity,
+    presentsCertificate: credential.tls !== undefined,
+    // A changed secret must not go on with the token of the old one.
+    keys(reading) {
+      readAgain(reading)
+      const identity = credential.identify()
+      if (keyed?.identity !== identity) keyed = { identity, keys: cache.keysOf(canonical(identity)) }
+      return keyed.keys
+    },
+    clientKey(reading) {
+      readAgain(reading)
+      const texts = secrets.map((secret) => secret.recent())
+      return cache.keysOf(JSON.stringify({ server: server.identity, client, texts }))[0] ?? ''
+    },
+    credentialFault: () => credential.fault?.(),
     send: () => requestToken({ server, clientId: client.client_id, credential, parameters }),
   }
 }

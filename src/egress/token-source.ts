@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { TokenRefusal } from '../authorization-server/token-refusal.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -6,7 +7,7 @@ import { type AccessToken, renewalTime } from './access-token.ts'
 import { createHeldTokens, type HeldToken } from './held-tokens.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import type { TokenCacheOptions } from './token-cache/index.ts'
-import { createTokenFetcher } from './token-fetcher.ts'
+import { createTokenFetcher, type FetchedToken, type Predecessor } from './token-fetcher.ts'
 import type { TokenRequest } from './token-request.ts'
 
 export interface ObtainedToken {
@@ -28,7 +29,7 @@ export interface TokenSource {
    * The successor of a token that an upstream refused. At most one is forced in 10 s, and a token younger than that is not
    * replaced; then, or where none is to be had, `undefined`. The others go on with the old one until the new one is there.
    */
-  replace(request: TokenRequest, refused: AccessToken, signal?: AbortSignal): Promise<ObtainedToken | undefined>
+  replace(request: TokenRequest, refused: AccessToken): Promise<ObtainedToken | undefined>
   /** Ends the background work and forgets every token. */
   close(): Promise<void>
 }
@@ -45,6 +46,7 @@ export interface TokenSourceContext {
 const renewalInterval = 5000
 /** So old a token must be before an upstream's word against it counts. */
 const refusableAge = 10_000
+const mostRemembered = 10_000
 
 export function createTokenSource({
   clock,
@@ -56,55 +58,60 @@ export function createTokenSource({
   const tokens = createHeldTokens(clock)
   const fetcher = createTokenFetcher({ clock, log, cache, defaultLife: options.default_expires_in })
   const flights = new Map<string, Promise<ObtainedToken>>()
-  const forcedAt = new Map<string, number>()
+  const forcedAt = new LRUCache<string, number>({ max: mostRemembered })
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
+    const held = take(request, request.keys()) ?? take(request, request.keys('again'))
+    if (held) return { token: held.token, source: 'memory' }
     const [key = ''] = request.keys()
-    const held = tokens.get(key)
-    if (held) {
-      held.used = true
-      if (clock.elapsed() >= held.renewAt && !held.renewing) void renew(request, key, held)
-      return { token: held.token, source: 'memory' }
-    }
     const obtained = await untilAborted(obtain(request, key), signal)
-    const now = tokens.get(key)
-    if (now) now.used = true
+    take(request, [key])
     return obtained
   }
 
+  /** The token that is held, which is in use from now on. */
+  function take(request: TokenRequest, [key = '']: readonly string[]): HeldToken | undefined {
+    const held = tokens.get(key)
+    if (!held) return undefined
+    held.used = true
+    if (clock.elapsed() >= held.renewAt && !held.renewing) void renew(request, key, held)
+    return held
+  }
+
   /** One at a time for each token, whoever asks: callers, a renewal, or an upstream's refusal. */
-  function obtain(request: TokenRequest, key: string, predecessor?: AccessToken): Promise<ObtainedToken> {
+  function obtain(request: TokenRequest, key: string, predecessor?: Predecessor): Promise<ObtainedToken> {
     const running = flights.get(key)
     if (running) return running
+    const client = request.clientKey()
     const flight = fetcher
       .fetch(request, predecessor)
-      .then((obtained) => {
-        keep(request, key, obtained.token)
-        return obtained
-      })
-      .catch((error: unknown) => obtainWithNewCredential(request, key, error))
+      .catch((error: unknown) => fetchWithChangedCredential(request, client, error))
+      .then((fetched) => keep(request, fetched))
       .finally(() => flights.delete(key))
     flights.set(key, flight)
     return flight
   }
 
   /** The secret may have been changed in its file while the old one was refused: then it is tried once with the new one. */
-  async function obtainWithNewCredential(request: TokenRequest, key: string, error: unknown): Promise<ObtainedToken> {
-    const [current = ''] = request.keys()
-    if (!(error instanceof TokenRefusal) || !error.ofClient || current === key) throw error
-    const obtained = await fetcher.fetch(request)
-    keep(request, current, obtained.token)
-    return obtained
+  async function fetchWithChangedCredential(
+    request: TokenRequest,
+    client: string,
+    error: unknown,
+  ): Promise<FetchedToken> {
+    if (error instanceof TokenRefusal && error.ofClient && request.clientKey('again') !== client)
+      return fetcher.fetch(request)
+    throw error
   }
 
-  function keep(request: TokenRequest, key: string, token: AccessToken): void {
-    if (closed || token.usableUntil <= clock.now()) return
+  function keep(request: TokenRequest, { token, source, key }: FetchedToken): ObtainedToken {
+    if (closed || key === undefined || token.usableUntil <= clock.now()) return { token, source }
     const renewAt = renewalTime(token, options.refresh_before_expiry, random())
     tokens.hold(key, token, renewAt, () => {
       const held = tokens.get(key)
       if (held?.used) void renew(request, key, held)
     })
+    return { token, source }
   }
 
   function renewLater(request: TokenRequest, key: string, held: HeldToken, delay: number): void {
@@ -113,9 +120,11 @@ export function createTokenSource({
 
   /** In the background: nobody waits for it, and the old token serves until the new one is there. */
   async function renew(request: TokenRequest, key: string, held: HeldToken): Promise<void> {
+    // After a change of the credential nobody asks for the token of the old one any more.
+    if (request.keys()[0] !== key) return
     held.renewing = true
     try {
-      await obtain(request, key, held.token)
+      await obtain(request, key, { token: held.token, refused: false })
     } catch (error) {
       if (closed) return
       const told =
@@ -126,20 +135,18 @@ export function createTokenSource({
     }
   }
 
-  async function replace(
-    request: TokenRequest,
-    refused: AccessToken,
-    signal?: AbortSignal,
-  ): Promise<ObtainedToken | undefined> {
+  async function replace(request: TokenRequest, refused: AccessToken): Promise<ObtainedToken | undefined> {
     const [key = ''] = request.keys()
     const held = tokens.get(key)
     if (held && held.token.id !== refused.id) return { token: held.token, source: 'memory' }
     const now = clock.elapsed()
     const sinceForced = now - (forcedAt.get(key) ?? Number.NEGATIVE_INFINITY)
     const mayForce = clock.now() - refused.obtainedAt >= refusableAge && sinceForced >= refusableAge
-    if (!mayForce && !flights.has(key)) return undefined
-    if (mayForce) forcedAt.set(key, now)
-    const obtained = await untilAborted(obtain(request, key, refused), signal)
+    // It expired on the way, or is of a credential that has changed: whoever asks next gets another one anyway.
+    const isOver = held === undefined
+    if (!isOver && !mayForce && !flights.has(key)) return undefined
+    if (!isOver && mayForce) forcedAt.set(key, now)
+    const obtained = await obtain(request, key, { token: refused, refused: true })
     return obtained.token.id === refused.id ? undefined : obtained
   }
 

@@ -8,7 +8,7 @@ import {
   Server as TlsServer,
 } from 'node:tls'
 import { z } from 'zod'
-import { certificateThumbprint, clientCertificateOptions } from '../base/client-certificate.ts'
+import { clientCertificateOptions, readCertificate } from '../base/client-certificate.ts'
 import { type Derived, deriveFrom } from '../base/derived.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
 import { KeyFault, keyFaultOf, readPrivateKey, unfoldPem } from '../base/private-key.ts'
@@ -126,7 +126,7 @@ function deriveContext(options: ListenerTlsOptions, tell?: (error: unknown) => v
     (texts) => {
       const privateKey = readPrivateKey(texts.key, passphrase && texts.passphrase)
       const pem = readCertificates('certificate', texts.certificate)
-      certificateThumbprint(pem, privateKey)
+      readCertificate(pem, privateKey)
       const context: SecureContextOptions = {
         cert: pem,
         key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),

@@ -155,7 +155,9 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
 
   response.once('close', onGone)
   undo.push(() => response.off('close', onGone))
-  watch.expect(upstream.timeouts.connect, () => timeOut('no connection'))
+  const { sendBefore = Number.POSITIVE_INFINITY } = exchange
+  const patience = Math.min(upstream.timeouts.connect, sendBefore - clock.now())
+  watch.expect(patience, () => timeOut('no connection'))
   const view = new RequestView(exchange, onSocket)
   return { exchange, agent, view, sink, result: promise, isOver: () => over, onAnswer, onError }
 }

@@ -4,15 +4,21 @@ import type { UpgradeConnection } from './upgrade-connection.ts'
 import type { TunnelEnd } from './upgrade-tunnel.ts'
 import type { Upstream } from './upstream.ts'
 
+/** What goes ahead of the body. */
+export interface OutgoingHead {
+  /** From `buildRequestHeaders`. */
+  readonly headers: OutgoingHttpHeaders
+  /** When the token in them expires, which goes out no more then: milliseconds since the epoch. */
+  readonly sendBefore?: number
+}
+
 /** One admitted request, and where it goes. */
-export interface ForwardRequest {
+export interface ForwardRequest extends OutgoingHead {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly upstream: Upstream
   /** The request target for the upstream, sent byte for byte. */
   readonly path: string
-  /** From `buildRequestHeaders`. */
-  readonly headers: OutgoingHttpHeaders
   readonly framing: Framing
   /** Milliseconds for which the caller may be silent within its body. */
   readonly bodyIdle: number
@@ -23,10 +29,12 @@ export interface ForwardRequest {
   /** The body, where it was read before anything was sent. */
   readonly keptBody?: Buffer
   /**
-   * Given where a token of the gateway's own goes out, and an upstream that refuses it is not passed on: the headers with
-   * its successor, or `undefined` where none is to be had.
+   * Given where a token of the gateway's own goes out, and an upstream that refuses it is not passed on: the head with its
+   * successor, or `undefined` where none is to be had.
    */
-  readonly reauthorize?: () => Promise<OutgoingHttpHeaders | undefined>
+  readonly reauthorize?: () => Promise<OutgoingHead | undefined>
+  /** Given with a token: the head with one that is good now, for a caller who took its time with the body. */
+  readonly refresh?: () => Promise<OutgoingHead>
   /** Given where the caller asks for a WebSocket, and the connection is there to be taken over. */
   readonly upgrade?: {
     readonly connection: UpgradeConnection

@@ -1,9 +1,9 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { type Attempt, type AttemptResult, createAttempt } from './attempt.ts'
-import type { Forwarded, ForwardRequest } from './exchange.ts'
+import type { Forwarded, ForwardRequest, OutgoingHead } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
 import { upgradeHeaders } from './upgrade-request.ts'
@@ -78,9 +78,9 @@ export function createForwarder({
   async function sendAuthorized(exchange: ForwardRequest): Promise<AttemptResult> {
     const result = await send(exchange)
     if (!('error' in result) || result.remedy !== 'token') return result
-    const headers = await headersWithSuccessor(exchange)
+    const head = await headWithSuccessor(exchange)
     if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
-    return headers && canBeSentAgain(exchange) ? send({ ...exchange, headers }) : result
+    return head && canBeSentAgain(exchange) ? send({ ...exchange, ...head }) : result
   }
 
   async function forward(exchange: ForwardRequest): Promise<Forwarded> {
@@ -94,7 +94,9 @@ export function createForwarder({
     try {
       // Without a share of the budget the body streams, and the request is sent once.
       const keptBody = length !== undefined && release && (await readBody(exchange, length, clock))
-      const result = await sendAuthorized({ ...exchange, ...(keptBody && { keptBody }) })
+      // A caller that sends its body drop by drop must not keep the token from being renewed meanwhile.
+      const head = keptBody && (await exchange.refresh?.())
+      const result = await sendAuthorized({ ...exchange, ...head, ...(keptBody && { keptBody }) })
       if ('error' in result && response.headersSent) response.destroy()
       if ('error' in result) throw result.error
       dropRest(exchange, clock)
@@ -124,7 +126,7 @@ function requireForwardable({ request, response, framing, bodyLimit }: ForwardRe
 }
 
 /** The upstream's word is the cause of the trouble, also where the authorization server has no other token to give. */
-async function headersWithSuccessor({ reauthorize }: ForwardRequest): Promise<OutgoingHttpHeaders | undefined> {
+async function headWithSuccessor({ reauthorize }: ForwardRequest): Promise<OutgoingHead | undefined> {
   try {
     return await reauthorize?.()
   } catch (error) {

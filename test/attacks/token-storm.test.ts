@@ -64,7 +64,7 @@ describe('bodies that are kept', () => {
         })
       }),
     )
-    const forward = { reauthorize: async () => ({ host: 'x', authorization: 'Bearer fresh' }) }
+    const forward = { reauthorize: async () => ({ headers: { host: 'x', authorization: 'Bearer fresh' } }) }
     const proxies = await Promise.all(
       [1, 2].map(() => proxyTo({ url: upstream.url, replay_body: '1MiB' }, { forward })),
     )

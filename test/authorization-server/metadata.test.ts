@@ -142,13 +142,21 @@ describe('metadata that is not believed', () => {
     'that is a list': [[], /of the issuer undefined/],
   }
   for (const [what, [document, reason]] of Object.entries(documents)) {
-    it(`${what}: 502, and the next place is not asked`, async () => {
-      const published = Object(document).issuer === '/' ? { issuer: `${site.url}/` } : Object(document)
-      publish({ '/.well-known/oauth-authorization-server': published })
+    const published = () => (Object(document).issuer === '/' ? { issuer: `${site.url}/` } : Object(document))
+
+    it(`${what}: 502, and it is told rather than that the other place has none`, async () => {
+      publish({ '/.well-known/oauth-authorization-server': published() })
       const error = await failureOf(serverOf(site.url).endpoint('token_endpoint'))
       expect([error.code, error.status]).toEqual([invalid, 502])
       expect(error.options.reason).toMatch(reason)
-      expect(site.requests).toHaveLength(1)
+    })
+
+    it(`${what} does not speak for the other place`, async () => {
+      publish({
+        '/.well-known/oauth-authorization-server': published(),
+        '/.well-known/openid-configuration': { issuer: site.url, token_endpoint: `${site.url}/token` },
+      })
+      expect(await serverOf(site.url).endpoint('token_endpoint')).toBe(`${site.url}/token`)
     })
   }
 
@@ -180,13 +188,36 @@ describe('metadata that is not believed', () => {
   })
 
   for (const status of [500, 503, 429]) {
-    it(`status ${status} is an outage (503), and the next place is not asked`, async () => {
-      site.answer(answerWith(status, 'busy'))
+    it(`status ${status} is an outage (503) if the other place has nothing`, async () => {
+      publish({ '/.well-known/oauth-authorization-server': answerWith(status, 'busy') })
       const error = await failureOf(serverOf(site.url).endpoint('token_endpoint'))
       expect([error.code, error.options.retryAfterSeconds]).toEqual([unavailable, 1])
-      expect(site.requests).toHaveLength(1)
+      expect(error.options.reason).toBe(
+        `discovery at ${site.url}/.well-known/oauth-authorization-server was answered with ${status}`,
+      )
     })
   }
+
+  const failing: Record<string, UpstreamHandler> = {
+    'answers 503': answerWith(503, 'no such backend', { 'retry-after': '120' }),
+    'answers 429': answerWith(429, 'busy'),
+    'has more than anybody reads': answerWith(200, 'x'.repeat(1024 * 1024 + 1)),
+  }
+  for (const [what, answer] of Object.entries(failing)) {
+    it(`a place that ${what} does not speak for the other one`, async () => {
+      publish({
+        '/.well-known/oauth-authorization-server': answer,
+        '/.well-known/openid-configuration': { issuer: site.url, token_endpoint: `${site.url}/token` },
+      })
+      expect(await serverOf(site.url).endpoint('token_endpoint')).toBe(`${site.url}/token`)
+    })
+  }
+
+  it('an outage at the second place is told, and not that the first one has none', async () => {
+    publish({ '/.well-known/openid-configuration': answerWith(503, 'busy', { 'retry-after': '7' }) })
+    const error = await failureOf(serverOf(site.url).endpoint('token_endpoint'))
+    expect([error.code, error.options.retryAfterSeconds]).toEqual([unavailable, 7])
+  })
 
   it('a connection that breaks is an outage, and the next place is not asked', async () => {
     site.answer(answerBroken)
@@ -226,6 +257,33 @@ describe('how often the metadata is asked for', () => {
     await clock.advance(1)
     expect(await one.endpoint('token_endpoint')).toBe(`${site.url}/token`)
     expect(site.requests).toHaveLength(2)
+  })
+
+  it('not again before the server wants it, by the longer Retry-After of both places', async () => {
+    publish({
+      '/.well-known/oauth-authorization-server': answerWith(503, 'busy', { 'retry-after': '120' }),
+      '/.well-known/openid-configuration': answerWith(503, 'busy', { 'retry-after': '20' }),
+    })
+    const one = serverOf(site.url)
+    const pause = async () => (await failureOf(one.endpoint('token_endpoint'))).options.retryAfterSeconds
+    expect(await pause()).toBe(120)
+    await clock.advance(119_000)
+    expect(await pause()).toBe(1)
+    expect(site.requests).toHaveLength(2)
+    change(found())
+    await clock.advance(1000)
+    expect(await one.endpoint('token_endpoint')).toBe(`${site.url}/token`)
+  })
+
+  it('not for who wants to know only what is known', async () => {
+    change({ ...found(), mtls_endpoint_aliases: { token_endpoint: `${site.url}/mtls` } })
+    const one = serverOf(site.url, { jwks_uri: `${site.url}/given` })
+    const certificate = { read: expect.unreachable, recent: expect.unreachable, fault: () => undefined }
+    expect([one.known('token_endpoint'), one.known('jwks_uri')]).toEqual([undefined, `${site.url}/given`])
+    expect(site.requests).toHaveLength(0)
+    await one.endpoint('token_endpoint')
+    expect(one.known('token_endpoint')).toBe(`${site.url}/token`)
+    expect(one.known('token_endpoint', { certificate })).toBe(`${site.url}/mtls`)
   })
 
   it('anew after an hour, in the background', async () => {

@@ -60,6 +60,21 @@ describe('a client with a certificate', () => {
     await server.close()
   })
 
+  it('asks at the alias that the configuration names, whatever is named or discovered beside it', async () => {
+    const authorizationServer = await start({ alias: true })
+    const server = connectTo(authorizationServer, {
+      token_endpoint: authorizationServer.tokenEndpoint,
+      mtls_endpoint_aliases: { token_endpoint: authorizationServer.aliasTokenEndpoint ?? '' },
+    })
+    await ask(server, 'by-certificate', credentialOf(byCertificate))
+    await ask(server, 'by-secret', credentialOf({ client_secret: secret }))
+    expect(hosts(authorizationServer)).toEqual([
+      authorizationServer.aliasTokenEndpoint,
+      authorizationServer.tokenEndpoint,
+    ])
+    await server.close()
+  })
+
   it('gets tokens that are bound to it, with any method', async () => {
     const authorizationServer = await start()
     const server = connectTo(authorizationServer)

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { AuthorizationServer } from '../../src/authorization-server/authorization-server.ts'
+import { Substituted } from '../../src/base/substituted.ts'
 import { answerBroken, answerNever, answerWith } from '../harness/authorization-server.ts'
 import { createTestClock } from '../harness/clock.ts'
 import { createSecret, registerSecret } from '../harness/secrets.ts'
@@ -283,7 +284,7 @@ const rows: Record<string, Row> = {
   'a connection that breaks in the middle': [
     unavailable,
     503,
-    /token: UND_ERR_SOCKET$/,
+    /token: UND_ERR_RES_CONTENT_LENGTH_MISMATCH$/,
     (request, response) => {
       request.resume()
       response.writeHead(200, { 'content-length': 100 }).write('{')
@@ -318,6 +319,100 @@ describe('an answer that is no token', () => {
     expect([error.code, error.options.retryAfterSeconds]).toEqual([unavailable, 1])
     expect(error.options.reason).toBe(`${gone.url}/token: ECONNREFUSED`)
     await nobody.close()
+  })
+})
+
+describe('a server that quotes what it was sent', () => {
+  const awkward = registerSecret('Kx9&q<Zt7 "Lm4\'Pw8/+é')
+  const posting = { client_id: 'service', client_secret: awkward, token_endpoint_auth_method: 'client_secret_post' }
+  const inHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&#34;')
+  const inNumbers = (text: string) => text.replace(/./gsu, (letter) => `&#x${letter.codePointAt(0)?.toString(16)};`)
+  const inDecimals = (text: string) => text.replace(/./gsu, (letter) => `&#${letter.codePointAt(0)};`)
+  const inPercents = (text: string) =>
+    Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+  const inEscapes = (text: string) =>
+    text.replace(/./gs, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const writings: Record<string, (text: string) => string> = {
+    'for a page': inHtml,
+    'for a page, twice': (text) => inHtml(inHtml(text)),
+    'in numbers': inNumbers,
+    'in decimal numbers': inDecimals,
+    'for a URL': encodeURIComponent,
+    'for a URL, every letter': inPercents,
+    'for a URL in a page': (text) => inHtml(inPercents(text)),
+    'for JSON': (text) => JSON.stringify(text),
+    'for JSON, every letter': inEscapes,
+    'in letters of another case': (text) => text.toUpperCase(),
+    'with a name for its apostrophe': (text) => inHtml(text).replaceAll('/', '&sol;'),
+    'cut off': (text) => text.slice(0, 12),
+    'without its beginning': (text) => text.slice(-12),
+  }
+  const describing = async (description: (sent: string) => string, client: Readonly<Record<string, unknown>>) => {
+    endpoint.answer((request, response, seen) =>
+      request.resume().on('end', () => {
+        const form = new URLSearchParams(seen.body().toString())
+        const sent = form.get('client_secret') ?? form.get('client_assertion') ?? expect.unreachable()
+        refusing('invalid_request', { error_description: description(sent) })(request, response, seen)
+      }),
+    )
+    return (await failureOf(askAs(server, client))).options.reason
+  }
+
+  for (const [how, write] of Object.entries(writings)) {
+    it(`${how}: nothing of the secret is told`, async () => {
+      const reason = await describing((sent) => `bad secret: ${write(sent)}`, posting)
+      expect(reason).toMatch(
+        /^the token endpoint answered 400: invalid_request( \[description left out\]| \(bad secret: \[redacted\]\))$/,
+      )
+    })
+  }
+
+  it('once as it is and once for a page: nothing is told, though the one is found', async () => {
+    const reason = await describing((sent) => `${sent} is not ${inHtml(sent)}`, posting)
+    expect(reason).toMatch(/invalid_request \[description left out\]$/)
+  })
+
+  it('an error of its own that is the secret for a page', async () => {
+    endpoint.answer(refusing(inHtml('Kx9&q<Zt7&Lm4&Pw8')))
+    const client = { ...posting, client_secret: registerSecret('Kx9&q<Zt7&Lm4&Pw8') }
+    expect((await failureOf(askAs(server, client))).options.reason).toMatch(/400: \[redacted\]$/)
+  })
+
+  it('what it says otherwise stays', async () => {
+    const reason = await describing(() => 'the scope a&b is <unknown>, 100% sure', posting)
+    expect(reason).toMatch(/invalid_request \(the scope a&b is <unknown>, 100% sure\)$/)
+  })
+
+  it('which by then has changed: what was sent is not told, and what is there now is not', async () => {
+    const [sent, later] = [registerSecret('correct horse battery staple'), registerSecret('four words more of it')]
+    let now = sent
+    const changing = { ...posting, client_secret: new Substituted(() => now, { fromFile: true, hasDefault: false }) }
+    const reason = await describing((quoted) => {
+      now = later
+      return `${quoted} is not ${later}`
+    }, changing)
+    expect(reason).toMatch(/invalid_request \(\[redacted\] is not \[redacted\]\)$/)
+    expect(reason).not.toContain(sent)
+  })
+
+  it('an assertion of the workload', async () => {
+    const assertion = registerSecret(`eyJh.${Buffer.from('{"sub":"me"}').toString('base64url')}.c2ln`)
+    const workload = { client_id: 'w', token_endpoint_auth_method: 'client_assertion', client_assertion: assertion }
+    const reason = await describing((sent) => `what is ${sent.replaceAll('.', ' dot ')}?`, workload)
+    expect(reason).toMatch(/invalid_request \[description left out\]$/)
+  })
+
+  it('a header that is too short to be taken for a credential', async () => {
+    const short = registerSecret('pw7-pw7x')
+    endpoint.answer((request, response, seen) =>
+      refusing('invalid_client', { error_description: `got ${request.headers.authorization}` })(
+        request,
+        response,
+        seen,
+      ),
+    )
+    const error = await failureOf(askAs(server, { client_id: 'x', client_secret: short }))
+    expect(error.options.reason).toMatch(/\(got Basic \[redacted\]\)$/)
   })
 })
 

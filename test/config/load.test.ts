@@ -179,6 +179,23 @@ it('a client that no route uses is warned of', () => {
   expect(config.warnings).toMatchObject([{ path: 'clients.c', message: 'is used by no route' }])
 })
 
+it('a certificate or an assertion that has expired is warned of, and one that has not is not', () => {
+  const jwt = (exp: number) =>
+    ['{"alg":"none"}', JSON.stringify({ exp }), '{}'].map((part) => Buffer.from(part).toString('base64url')).join('.')
+  const warnings = (assertion: string) => {
+    const client = `clients: { c: { authorization_server: sso, client_id: c, token_endpoint_auth_method: client_assertion, client_assertion: "\${env:A}" } }
+routes: [{ path: /a, callers: { networks: [loopback] }, token: { client: c }, upstream: "https://a.example" }]`
+    return parseConfig(`${server}${client}`, { file: 'x.yaml', env: { A: assertion } }).warnings
+  }
+  expect(warnings(jwt(4_102_444_800))).toEqual([])
+  expect(warnings(jwt(1_700_000_000))).toMatchObject([
+    {
+      path: 'clients.c.client_assertion',
+      message: 'expired on 2023-11-14T22:13:20.000Z; replace it before the client needs a token',
+    },
+  ])
+})
+
 it('a Redis without TLS is warned of, unless it is said to be meant', () => {
   const text = (more = '') => `
 routes: [{ path: /a, public: true, upstream: "http://a:1" }]

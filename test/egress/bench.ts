@@ -76,7 +76,7 @@ export async function startBench({
       const parsed = clientOptions.parse({
         authorization_server: 'sso',
         client_id: 'service',
-        client_secret: secret,
+        ...(client.token_endpoint_auth_method === undefined && { client_secret: secret }),
         ...client,
       })
       return createTokenRequest({ name: 'service', client: parsed, server, token: route, cache })

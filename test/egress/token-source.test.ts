@@ -1,7 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { Substituted } from '../../src/base/substituted.ts'
 import { failureOf, printed } from '../authorization-server/asking.ts'
+import { pem } from '../authorization-server/client-auth/method-rows.ts'
 import { createTestClock } from '../harness/clock.ts'
 import { createSecret } from '../harness/secrets.ts'
 import { type Bench, type BenchWish, startBench } from './bench.ts'
@@ -298,6 +300,49 @@ describe('a changed secret', () => {
     )
     vi.advanceTimersByTime(second)
     expect(await bench.get(request)).toEqual([2, 'memory'])
+  })
+})
+
+describe('a changed key file', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('that will not do is told of once, while the old key goes on, and so is its end', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const first = pem(generateKeyPairSync('ed25519').privateKey)
+    let text = first
+    const request = bench.request({
+      client: {
+        token_endpoint_auth_method: 'private_key_jwt',
+        assertion_audience: 'sso',
+        private_key: new Substituted(() => text, { fromFile: true, hasDefault: false }),
+      },
+    })
+    bench.issue({ expires_in: 0 })
+    const fetchOneMore = async () => {
+      vi.advanceTimersByTime(second)
+      const obtained = bench.get(request)
+      await bench.clock.advance(second)
+      await obtained
+    }
+    await fetchOneMore()
+    expect(bench.log.entries()).toEqual([])
+    text = first.slice(0, 60)
+    await fetchOneMore()
+    await fetchOneMore()
+    text = pem(generateKeyPairSync('ed25519').privateKey)
+    await fetchOneMore()
+    const told = bench.log.entries().map(({ msg, client, reason }) => ({ msg, client, reason }))
+    expect(told).toEqual([
+      {
+        msg: 'changed credential not used',
+        client: 'service',
+        reason: 'private_key is no readable private key in PEM',
+      },
+      { msg: 'credential good again', client: 'service', reason: undefined },
+    ])
+    expect(bench.endpoint.requests).toHaveLength(4)
   })
 })
 

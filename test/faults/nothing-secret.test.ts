@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { clientAuthMethods } from '../../src/authorization-server/client-auth/index.ts'
-import { methodRows } from '../authorization-server/client-auth/method-rows.ts'
+import { type MethodRow, methodRows } from '../authorization-server/client-auth/method-rows.ts'
 import { type AuthorizationServer, answerWith, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { testAuthority } from '../harness/certificates.ts'
+import { findLeaks } from '../harness/leaks.ts'
+import { readingsOf } from '../harness/readings.ts'
 import { startRedis } from '../harness/redis.ts'
 import { monitorRedis, readRedis } from '../harness/redis-monitor.ts'
-import { createSecret, findLeaks, registerSecret } from '../harness/secrets.ts'
+import { createSecret, registerSecret } from '../harness/secrets.ts'
 import type { SeenRequest } from '../harness/seen-request.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { createKeeper } from '../proxy/keep.ts'
@@ -18,13 +20,21 @@ const { keep } = createKeeper()
 
 const createIdentifier = () => `identifier-${randomBytes(6).toString('hex')}`
 
-/** Every method in the first of its ways, under an identifier that is not the name that the configuration has for it. */
-const clients = clientAuthMethods.map(({ name }) => {
-  const row = methodRows.find(({ method }) => method === name)
+/** Under an identifier that is not the name that the configuration has for it. */
+function prepareClient(name: string, isMeant: (row: MethodRow) => boolean) {
+  const row = methodRows.find(isMeant)
   if (!row) throw new TypeError(`there is no row for ${name}`)
   const id = createIdentifier()
-  return { name, id, ...row.prepare(id) }
-})
+  return { name, id, method: row.method, ...row.prepare(id) }
+}
+
+/** Every method in the first of its ways, and what else a client may have to hide. */
+const clients = [
+  ...clientAuthMethods.map(({ name }) => prepareClient(name, ({ method }) => method === name)),
+  ...['PEM PKCS#8 encrypted', 'PEM in one line', 'JWK with its kid'].map((name) =>
+    prepareClient(name.replaceAll(/\W/g, '-'), ({ variant }) => variant === name),
+  ),
+]
 
 const refused = { name: 'refused', id: createIdentifier(), secret: createSecret() }
 
@@ -32,11 +42,17 @@ type Block = Readonly<Record<string, unknown>>
 
 /** The clients as the configuration has them. */
 async function configureAll({ issuer }: AuthorizationServer): Promise<Record<string, Block>> {
-  const blocks = clients.map(async ({ name, id, configured }) => {
+  const blocks = clients.map(async ({ name, id, method, configured }) => {
     const keys = typeof configured === 'function' ? await configured(issuer) : configured
     return [
       name,
-      { authorization_server: 'sso', client_id: id, token_endpoint_auth_method: name, scope: 'customer.read', ...keys },
+      {
+        authorization_server: 'sso',
+        client_id: id,
+        token_endpoint_auth_method: method,
+        scope: 'customer.read',
+        ...keys,
+      },
     ] as const
   })
   return {
@@ -47,9 +63,10 @@ async function configureAll({ issuer }: AuthorizationServer): Promise<Record<str
 }
 
 /** What is secret in a client's block. */
-function secretsOf({ client_secret: secret, private_key: key, client_assertion: assertion, tls }: Block): string[] {
-  const { private_key: tlsKey } = Object(tls)
-  return [secret, key, assertion, tlsKey].filter((value) => typeof value === 'string')
+function secretsOf(block: Block): string[] {
+  const { client_secret: secret, private_key: key, private_key_passphrase: passphrase, client_assertion } = block
+  const { private_key: tlsKey } = Object(block.tls)
+  return [secret, key, passphrase, client_assertion, tlsKey].filter((value) => typeof value === 'string')
 }
 
 /** What is secret in a token request that arrived: an assertion is good until it expires. */
@@ -147,7 +164,9 @@ test('who reads Redis, or listens to what it is told, or reads logs and answers,
   expect(found.printed).toContain('"code":"authorization_server_refused"')
   for (const [where, text] of Object.entries(found)) {
     expect([where, findLeaks(text, secrets)]).toEqual([where, []])
-    expect([where, [...clients, refused].filter(({ id }) => text.includes(id))]).toEqual([where, []])
-    if (where !== 'printed') expect([where, /customer|private_key|client_secret/.test(text)]).toEqual([where, false])
+    const read = [...readingsOf(text)].join('\n')
+    expect([where, [...clients, refused].filter(({ id }) => read.includes(id))]).toEqual([where, []])
+    const telling = ['customer', 'private_key', 'client_secret'].filter((word) => read.includes(word))
+    if (where !== 'printed') expect([where, telling]).toEqual([where, []])
   }
 }, 40_000)

@@ -43,7 +43,8 @@ async function startRoute({ handler = refusing, replayBody = '16KiB', reauthoriz
         ...options.forward,
         reauthorize: async () => {
           asked.push(upstream.requests.length)
-          return reauthorize ? reauthorize() : fresh
+          const headers = reauthorize ? await reauthorize() : fresh
+          return headers && { headers }
         },
       },
     },
@@ -277,7 +278,7 @@ describe('an upstream that refuses a request whose body it has not read', () => 
         socket.write('HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n')
       }),
     )
-    const proxy = await proxyTo(upstream.url, { forward: { reauthorize: async () => fresh } })
+    const proxy = await proxyTo(upstream.url, { forward: { reauthorize: async () => ({ headers: fresh }) } })
     const answer = await ask(proxy.port, 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n')
     expect([answer.status, problem(answer.body).code]).toEqual([502, 'upstream_refused_token'])
     await until(() => closed)
@@ -324,7 +325,7 @@ describe('the answer that is dropped', () => {
   test('must still have one length', async () => {
     const twoLengths = 'HTTP/1.1 401 No\r\ncontent-length: 0\r\ncontent-length: 1\r\n\r\n'
     const upstream = await keep(startRawUpstream(twoLengths))
-    const proxy = await proxyTo(upstream.url, { forward: { reauthorize: async () => fresh } })
+    const proxy = await proxyTo(upstream.url, { forward: { reauthorize: async () => ({ headers: fresh }) } })
     expect(problem((await ask(proxy.port, get)).body).code).toBe('upstream_invalid_response')
     expect(upstream.connections).toHaveLength(1)
   })
@@ -393,7 +394,7 @@ test('an upstream that takes no more of a kept body is 504, once it was silent f
   const clock = createTestClock()
   const proxy = await proxyTo(
     { url: `http://127.0.0.1:${deaf.port}`, replay_body: '32MiB' },
-    { clock, forward: { reauthorize: async () => fresh } },
+    { clock, forward: { reauthorize: async () => ({ headers: fresh }) } },
   )
   const answer = ask(proxy.port, post('x'.repeat(20_000_000)))
   await until(() => sockets.length === 1)

@@ -4,6 +4,13 @@ import type { ClientCertificate } from '../../base/client-certificate.ts'
 import type { OptionFault } from '../../base/fault-rule.ts'
 import type { Secret } from '../../base/secret.ts'
 
+export interface Expiry {
+  /** Where it stands, seen from the client. */
+  readonly path: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
 /** One client's credential, ready to be used. */
 export interface ClientCredential {
   /**
@@ -13,6 +20,10 @@ export interface ClientCredential {
   identify(): string
   /** What a server's answer might quote, and no log may hold. */
   readonly secret?: Secret
+  /** What is wrong with its files as they are now, while what they held before is still used. */
+  fault?(): string | undefined
+  /** What of it is good no more at some date: its certificate, its assertion. */
+  expiries?(): readonly Expiry[]
   /** Adds the credential to a token request, last before it is sent. Called anew for each attempt. */
   readonly authenticate: ClientAuth
   /** The certificate that the client presents in TLS. @see https://www.rfc-editor.org/rfc/rfc8705#section-2 */

@@ -2,10 +2,10 @@ import { deriveFrom } from '../../base/derived.ts'
 import { keyFaultOf } from '../../base/private-key.ts'
 import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
 import type { Secret } from '../../base/secret.ts'
-import { type SignatureAlgorithm, signatureAlgorithmNames } from '../signature-algorithms.ts'
+import type { SignatureAlgorithm } from '../signature-algorithms.ts'
 import { addSignedAssertion, assertionOptions } from './assertion.ts'
 import { defineClientAuthMethod } from './define.ts'
-import { readSigningKey } from './signing-key.ts'
+import { readSigningKey, signingAlgorithmNames } from './signing-key.ts'
 
 interface KeyOptions {
   readonly private_key: Secret
@@ -39,7 +39,7 @@ export const privateKeyJwt = defineClientAuthMethod({
   options: {
     private_key: secret().describe('PEM (PKCS#8, PKCS#1, SEC1) or JWK'),
     private_key_passphrase: secret().optional().describe('if the key is encrypted'),
-    token_endpoint_auth_signing_alg: oneOf(...signatureAlgorithmNames)
+    token_endpoint_auth_signing_alg: oneOf(...signingAlgorithmNames)
       .optional()
       .describe(
         'how the assertion is signed; default is HS256 with a secret, else it follows from the key: RS256, ES256, ES384, ES512 or EdDSA',
@@ -53,8 +53,18 @@ export const privateKeyJwt = defineClientAuthMethod({
     const signingKey = createSigningKey(options)
     return {
       identify: () => signingKey.recent().thumbprint,
-      authenticate: (server, client, body) =>
-        addSignedAssertion(body, { server, client, options, ...signingKey.read() }),
+      fault: signingKey.fault,
+      expiries() {
+        const { certificate } = signingKey.recent()
+        return certificate ? [{ path: ['certificate'], at: certificate.expiresAt }] : []
+      },
+      authenticate(server, client, body) {
+        const { certificate, ...signing } = signingKey.read()
+        return addSignedAssertion(body, {
+          ...{ server, client, options, ...signing },
+          certificateThumbprint: certificate?.thumbprint,
+        })
+      },
     }
   },
 })

@@ -1,10 +1,12 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { certificateThumbprint } from '../../base/client-certificate.ts'
+import { type CertificateFacts, readCertificate } from '../../base/client-certificate.ts'
 import { KeyFault, readPrivateJwk, readPrivateKey, unfoldPem } from '../../base/private-key.ts'
 import {
+  isSameAlgorithm,
   isSignatureAlgorithm,
   type KeyKind,
   type SignatureAlgorithm,
+  signatureAlgorithmNames,
   signatureAlgorithms,
 } from '../signature-algorithms.ts'
 
@@ -13,8 +15,8 @@ export interface SigningKey {
   readonly key: KeyObject
   readonly alg: SignatureAlgorithm
   readonly kid: string | undefined
-  /** `x5t#S256` of its certificate, if there is one. */
-  readonly certificateThumbprint: string | undefined
+  /** Of its certificate, if there is one. */
+  readonly certificate: CertificateFacts | undefined
   /** RFC 7638, SHA-256 of the public key. */
   readonly thumbprint: string
 }
@@ -44,7 +46,7 @@ export function readSigningKey({ key: text, passphrase, alg, kid, certificate }:
     key,
     alg: chooseAlgorithm(publicJwk, jwk.alg, alg),
     kid: kid ?? (typeof jwk.kid === 'string' ? jwk.kid : undefined),
-    certificateThumbprint: certificate === undefined ? undefined : certificateThumbprint(unfoldPem(certificate), key),
+    certificate: certificate === undefined ? undefined : readCertificate(unfoldPem(certificate), key),
     thumbprint: jwkThumbprint(publicJwk),
   }
 }
@@ -68,12 +70,18 @@ function requireStrength(key: KeyObject): void {
     throw new KeyFault('private_key', `has ${bits} bits, and an RSA key needs 2048 at least (RFC 7518 section 3.3)`)
 }
 
+/** What an assertion can be signed with: jose makes no signatures of Ed448. */
+export const signingAlgorithmNames: readonly SignatureAlgorithm[] = signatureAlgorithmNames.filter(
+  (name) => name !== 'Ed448',
+)
+
 const algorithmOption = 'token_endpoint_auth_signing_alg'
 
 function chooseAlgorithm(jwk: JsonWebKey, own: unknown, wanted: SignatureAlgorithm | undefined): SignatureAlgorithm {
-  const fitting = Object.entries(signatureAlgorithms).flatMap(([name, kind]: [string, KeyKind]) =>
-    kind.kty === jwk.kty && (kind.crv === undefined || kind.crv === jwk.crv) ? [name as SignatureAlgorithm] : [],
-  )
+  const fitting = signingAlgorithmNames.filter((name) => {
+    const { kty, crv }: KeyKind = signatureAlgorithms[name]
+    return kty === jwk.kty && (crv === undefined || crv === jwk.crv)
+  })
   const [usual] = fitting
   const kind = jwk.crv === undefined ? `${jwk.kty}` : `${jwk.kty} ${jwk.crv}`
   if (usual === undefined)
@@ -87,7 +95,7 @@ function chooseAlgorithm(jwk: JsonWebKey, own: unknown, wanted: SignatureAlgorit
       algorithmOption,
       `is ${alg}, which the private key (${kind}) cannot do; it can do ${fitting.join(', ')}`,
     )
-  if (own !== undefined && own !== alg)
+  if (own !== undefined && !(typeof own === 'string' && isSameAlgorithm(own, alg)))
     throw new KeyFault(
       algorithmOption,
       `is ${alg}, and the private key says of itself that it is for ${JSON.stringify(own)} alone`,

@@ -17,6 +17,8 @@ export function withCertificate(credential: ClientCredential, options: ClientCer
   return {
     ...credential,
     tls,
+    expiries: () => [...(credential.expiries?.() ?? []), { path: ['tls', 'certificate'], at: tls.recent().expiresAt }],
+    fault: () => credential.fault?.() ?? tls.fault(),
     identify: () => JSON.stringify([credential.identify(), tls.recent().thumbprint]),
   }
 }

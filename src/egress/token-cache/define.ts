@@ -1,9 +1,14 @@
 import type { AccessToken } from '../access-token.ts'
 
+/** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
+export interface HeldLease {
+  readonly state: 'held'
+  release(): Promise<void>
+}
+
 /** What one process gets when it wants to be the one that asks for a token. */
 export type Lease =
-  /** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
-  | { readonly state: 'held'; release(): Promise<void> }
+  | HeldLease
   /** Another process is asking. */
   | { readonly state: 'busy' }
   /** There is nobody to share with. */
@@ -22,8 +27,8 @@ export interface TokenCache {
    */
   keysOf(canonicalRequest: string): readonly string[]
   get(keys: readonly string[]): Promise<AccessToken | undefined>
-  /** Never replaces a token that expires later. */
-  set(keys: readonly string[], token: AccessToken): Promise<void>
+  /** Never replaces a token that expires later, unless that is the one which an upstream refused. */
+  set(keys: readonly string[], token: AccessToken, refused?: AccessToken): Promise<void>
   acquire(keys: readonly string[]): Promise<Lease>
   /** Resolves once whoever holds the lease is done, or the lease is over, or after so many milliseconds. */
   settled(keys: readonly string[], milliseconds: number): Promise<void>

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { AccessToken } from '../access-token.ts'
-import type { Lease, TokenCache } from './define.ts'
+import type { HeldLease, Lease, TokenCache } from './define.ts'
 import { createRedisClient } from './redis-client.ts'
 import { type CacheKey, createRedisConnection } from './redis-connection.ts'
 import type { RedisOptions } from './redis-options.ts'
@@ -46,18 +46,40 @@ export function createRedisTokenCache(
     for (const wake of waiting.get(name) ?? []) wake()
   })
 
-  async function read(name: string): Promise<AccessToken | undefined> {
+  /** What stands under a name, and how long still (milliseconds). */
+  async function look(name: string): Promise<{ readonly sealed: string; readonly left: number } | undefined> {
     const entry = await redis.evaluate(readEntry, keyOf(name, 'token'))
     const [sealed, left] = Array.isArray(entry?.answer) ? (entry.answer as unknown[]) : []
-    if (typeof sealed !== 'string') return undefined
-    const token = encryption.open(name, sealed)
-    if (token) return adjustToClock(token, Number(left), clock.now())
+    return typeof sealed === 'string' ? { sealed, left: Number(left) } : undefined
+  }
+
+  async function read(name: string): Promise<AccessToken | undefined> {
+    const entry = await look(name)
+    if (!entry) return undefined
+    const token = encryption.open(name, entry.sealed)
+    if (token) return adjustToClock(token, entry.left, clock.now())
     // Nobody can read it, and it would keep the next token out if it lasted longer.
-    await redis.evaluate(removeIfSame, keyOf(name, 'token'), sealed)
+    await redis.evaluate(removeIfSame, keyOf(name, 'token'), entry.sealed)
     return undefined
   }
 
-  function hold(name: string, holder: string): Lease {
+  /** Under the name of an older key, too, it would be found in place of its successor. */
+  async function remove(names: readonly string[], refused: AccessToken): Promise<void> {
+    for (const name of names) {
+      const entry = await look(name)
+      if (entry && encryption.open(name, entry.sealed)?.id === refused.id)
+        await redis.evaluate(removeIfSame, keyOf(name, 'token'), entry.sealed)
+    }
+  }
+
+  async function take(name: string): Promise<Lease> {
+    const holder = randomUUID()
+    const taken = await redis.evaluate(takeLease, keyOf(name, 'lease'), holder, String(leaseLife))
+    if (!taken) return { state: 'unavailable' }
+    return taken.answer === 1 ? hold(name, holder) : { state: 'busy' }
+  }
+
+  function hold(name: string, holder: string): HeldLease {
     const key = keyOf(name, 'lease')
     let cancel = () => {}
     const extend = async () => {
@@ -112,18 +134,28 @@ export function createRedisTokenCache(
         undefined,
       )
     },
-    async set([name = ''], token) {
+    async set(names, token, refused) {
+      const [name = ''] = names
+      if (refused) await remove(names, refused)
       const life = Math.floor(token.usableUntil - clock.now())
       if (life > 0)
         await redis.evaluate(writeUnlessShorter, keyOf(name, 'token'), encryption.seal(name, token), String(life))
     },
-    async acquire([name = '']) {
-      const holder = randomUUID()
-      const taken = await redis.evaluate(takeLease, keyOf(name, 'lease'), holder, String(leaseLife))
-      if (!taken) return { state: 'unavailable' }
-      return taken.answer === 1 ? hold(name, holder) : { state: 'busy' }
+    async acquire(names) {
+      const held: HeldLease[] = []
+      const release = async () => void (await Promise.all(held.map((lease) => lease.release())))
+      // While encryption keys are exchanged some know the request by one name only. All in one order: nobody waits in a ring.
+      for (const name of names.toSorted()) {
+        const lease = await take(name)
+        if (lease.state === 'held') held.push(lease)
+        else {
+          await release()
+          return lease
+        }
+      }
+      return { state: 'held', release }
     },
-    settled: ([name = ''], milliseconds) => wait(name, milliseconds),
+    settled: async (names, milliseconds) => void (await Promise.all(names.map((name) => wait(name, milliseconds)))),
     ready: redis.settled,
     async close() {
       redis.close()

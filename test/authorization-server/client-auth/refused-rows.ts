@@ -2,12 +2,22 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { ClientMetadata } from 'oidc-provider'
 import { testCertificate } from '../../harness/certificates.ts'
 import { createSecret, registerSecret } from '../../harness/secrets.ts'
-import { certificateJwk, keyFor, type MethodRow, pem, publicJwk } from './method-rows.ts'
+import {
+  type ClientRow,
+  certificateJwk,
+  jwkOf,
+  jwks,
+  keyFor,
+  otherJwk,
+  pem,
+  publicJwk,
+  rawSecret,
+} from './method-rows.ts'
 import { signedAssertion } from './signed-assertion.ts'
 
 const longSecret = () => registerSecret(createSecret() + createSecret())
 
-const wrongSecret = (method: 'client_secret_basic' | 'client_secret_post' | 'client_secret_jwt'): MethodRow => ({
+const wrongSecret = (method: 'client_secret_basic' | 'client_secret_post' | 'client_secret_jwt'): ClientRow => ({
   method,
   variant: 'another secret',
   prepare: () => ({
@@ -19,10 +29,10 @@ const wrongSecret = (method: 'client_secret_basic' | 'client_secret_post' | 'cli
 const registeredKey = (alg: string): Omit<ClientMetadata, 'client_id'> => ({
   token_endpoint_auth_method: 'private_key_jwt',
   token_endpoint_auth_signing_alg: alg as 'ES256',
-  jwks: { keys: [publicJwk(keyFor(alg))] } as NonNullable<ClientMetadata['jwks']>,
+  jwks: jwks(publicJwk(keyFor(alg))),
 })
 
-const wrongKey = (variant: string, configured: Record<string, unknown>): MethodRow => ({
+const wrongKey = (variant: string, configured: Record<string, unknown>): ClientRow => ({
   method: 'private_key_jwt',
   variant,
   prepare: () => ({
@@ -35,7 +45,7 @@ const wrongCertificate = (
   method: 'tls_client_auth' | 'self_signed_tls_client_auth',
   owner: 'stranger' | 'self-signed' | 'self-signed-other',
   variant: string,
-): MethodRow => ({
+): ClientRow => ({
   method,
   variant,
   prepare() {
@@ -53,7 +63,7 @@ const wrongCertificate = (
 const assertion = (
   variant: string,
   claims: (clientId: string, issuer: string) => Record<string, unknown>,
-): MethodRow => ({
+): ClientRow => ({
   method: 'client_assertion',
   variant,
   prepare: (clientId) => ({
@@ -68,7 +78,7 @@ const assertion = (
 })
 
 /** Credentials that the real server does not take, each wrong in one way. */
-export const refusedRows: readonly MethodRow[] = [
+export const refusedRows: readonly ClientRow[] = [
   wrongSecret('client_secret_basic'),
   wrongSecret('client_secret_post'),
   wrongSecret('client_secret_jwt'),
@@ -82,6 +92,28 @@ export const refusedRows: readonly MethodRow[] = [
         configured: { client_secret, basic_encoding: 'raw' },
       }
     },
+  },
+  {
+    method: 'client_secret_basic',
+    variant: 'form-encoded, where the server wants them as they are',
+    prepare: () => {
+      const { known, sent } = rawSecret()
+      return {
+        registered: { token_endpoint_auth_method: 'client_secret_basic', client_secret: known },
+        configured: { client_secret: sent },
+      }
+    },
+  },
+  {
+    method: 'private_key_jwt',
+    variant: 'the key_id of another key',
+    prepare: () => ({
+      registered: {
+        ...registeredKey('ES256'),
+        jwks: jwks(otherJwk('another'), { ...publicJwk(keyFor('ES256')), kid: 'own' }),
+      },
+      configured: { private_key: jwkOf('own')(keyFor('ES256')), key_id: 'another' },
+    }),
   },
   wrongKey('another key', {
     private_key: pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),

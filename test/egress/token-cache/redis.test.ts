@@ -47,6 +47,28 @@ describe('tokens in Redis', () => {
     expect((await one.get(names))?.id).toBe(longest.id)
   })
 
+  test('a token that an upstream refused makes way for its successor, though that lasts less long; no other one does', async () => {
+    const { one, other, names } = await twoProcesses()
+    const [refused, successor, another] = [createToken(300_000), createToken(100_000), createToken(50_000)]
+    await one.set(names, refused)
+    await other.set(names, successor, refused)
+    expect((await one.get(names))?.id).toBe(successor.id)
+    await one.set(names, another, refused)
+    expect((await other.get(names))?.id).toBe(successor.id)
+  })
+
+  test('a refused token makes way under the name of an older key, too', async () => {
+    const redis = await keep(startRedis())
+    const [old, fresh] = [createKey(), createKey()]
+    const before = await open({ url: redis.url, encryption_keys: [old] })
+    const during = await open({ url: redis.url, encryption_keys: [fresh, old] })
+    const [refused, successor] = [createToken(300_000), createToken(100_000)]
+    await before.set(before.keysOf(request), refused)
+    await during.set(during.keysOf(request), successor, refused)
+    expect((await during.get(during.keysOf(request)))?.id).toBe(successor.id)
+    expect(await before.get(before.keysOf(request))).toBeUndefined()
+  })
+
   test('the same request has the same key in every process, another one has another, and no key tells the request', async () => {
     const { one, other, names } = await twoProcesses()
     expect(other.keysOf(request)).toEqual(names)
@@ -140,6 +162,25 @@ describe('the lease on a token request', () => {
     expect((await other.acquire(one.keysOf('another'))).state).toBe('held')
     if (lease.state === 'held') await lease.release()
     expect((await other.acquire(names)).state).toBe('held')
+  })
+
+  test('one has it, whatever the order of the keys while they are exchanged', async () => {
+    const redis = await keep(startRedis())
+    const [old, fresh] = [createKey(), createKey()]
+    const keysOf = (...keys: string[]) => open({ url: redis.url, encryption_keys: keys })
+    const caches = await Promise.all([keysOf(old), keysOf(old, fresh), keysOf(fresh, old), keysOf(fresh)])
+    for (const [index, cache] of caches.slice(0, -1).entries()) {
+      const next = caches[index + 1]
+      const lease = await cache.acquire(cache.keysOf(request))
+      expect([lease.state, (await next?.acquire(next.keysOf(request)))?.state]).toEqual(['held', 'busy'])
+      const waiting = next?.settled(next.keysOf(request), 10_000)
+      if (lease.state === 'held') await lease.release()
+      expect((await timed(Promise.resolve(waiting))).took).toBeLessThan(2000)
+      const after = await next?.acquire(next.keysOf(request))
+      expect(after?.state).toBe('held')
+      if (after?.state === 'held') await after.release()
+    }
+    expect(await redis.cli('keys', '*lease*')).toBe('')
   })
 
   test('the signal wakes who waits, long before the lease would end', async () => {
