@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createHttpClient, type HttpClient } from '../../src/authorization-server/http-client.ts'
-import { answerWith } from '../harness/authorization-server.ts'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createHttpClient, type HttpClient, TransportFault } from '../../src/authorization-server/http-client.ts'
+import { answerNever, answerWith } from '../harness/authorization-server.ts'
+import { testAuthority, testCertificate } from '../harness/certificates.ts'
 import { listen } from '../harness/listen.ts'
 import { createSecret } from '../harness/secrets.ts'
-import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
 import { failureOf, printed } from './asking.ts'
 
 let server: Upstream
@@ -48,6 +49,36 @@ it('nothing is asked twice', async () => {
   expect(server.requests).toHaveLength(1)
 })
 
+it('a server that closes each connection after its answer, without a word, is asked again and again', async () => {
+  const closing = await startRawUpstream((socket, received) => {
+    if (!received.endsWith('\r\n\r\n')) return
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+    setImmediate(() => socket.destroy())
+  })
+  onTestFinished(closing.stop)
+  for (let time = 0; time < 50; time++) expect((await client.fetch(closing.url)).status).toBe(200)
+})
+
+it('a fault of the connection is told by its code', async () => {
+  await server.stop()
+  await expect(client.fetch(server.url)).rejects.toMatchObject({
+    code: 'authorization_server_unavailable',
+    fault: 'ECONNREFUSED',
+  })
+  await expect(client.fetch(server.url)).rejects.toBeInstanceOf(TransportFault)
+})
+
+it('once it is closed it asks nobody, and lets go of what is under way', async () => {
+  server.answer(answerNever)
+  const patient = createHttpClient({ timeout: 60_000 })
+  const underWay = failureOf(patient.fetch(server.url))
+  await vi.waitFor(() => expect(server.requests).toHaveLength(1), { interval: 5 })
+  await patient.close()
+  expect((await underWay).code).toBe('authorization_server_unavailable')
+  expect((await failureOf(patient.fetch(server.url))).options.reason).toMatch(/: CLOSED$/)
+  expect(server.requests).toHaveLength(1)
+})
+
 it('what was sent stands in no error', async () => {
   const secret = createSecret()
   const url = `${server.url}/token?client_secret=${secret}`
@@ -72,6 +103,17 @@ describe('over TLS', () => {
     const trusting = createHttpClient({ timeout: 2000, ca: read('ca.pem') })
     onTestFinished(() => trusting.close())
     expect(await (await trusting.fetch(await startTls())).text()).toBe('ok')
+  })
+
+  it('an alert that comes when the connection is made already is told', async () => {
+    const { certificate, privateKey } = testCertificate('server')
+    const wanting = { ca: testAuthority, requestCert: true, rejectUnauthorized: true }
+    const listening = await listen(createServer({ cert: certificate, key: privateKey, ...wanting }))
+    const trusting = createHttpClient({ timeout: 2000, ca: testAuthority })
+    onTestFinished(() => Promise.all([trusting.close(), listening.stop()]).then(() => {}))
+    await expect(trusting.fetch(`https://127.0.0.1:${listening.port}/token`)).rejects.toMatchObject({
+      fault: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    })
   })
 
   it('one that nobody vouches for is not', async () => {

@@ -1,7 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RequestListener } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { withCertificate } from '../../src/authorization-server/client-auth/tls.ts'
+import { Secret } from '../../src/base/secret.ts'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
-import { testCertificate } from '../harness/certificates.ts'
+import { testAuthority, testCertificate } from '../harness/certificates.ts'
+import { listen } from '../harness/listen.ts'
+import { createTlsServer } from '../harness/mutual-tls.ts'
 import { createSecret } from '../harness/secrets.ts'
+import { createServer } from './asking.ts'
 import { ask, claimsOf, connectTo, credentialOf } from './client-auth/ask.ts'
 
 const owner = testCertificate('client')
@@ -103,5 +111,123 @@ describe('a client with a certificate', () => {
     })
     expect(authorizationServer.requestsTo('token')).toEqual([])
     await server.close()
+  })
+})
+
+/** A token endpoint that takes everybody. */
+async function startEndpoint(listener: RequestListener) {
+  const listening = await listen(createTlsServer(listener, true))
+  onTestFinished(listening.stop)
+  return connectToEndpoint(listening.port)
+}
+
+function connectToEndpoint(port: number) {
+  const server = createServer({
+    issuer: 'https://sso.example.com',
+    token_endpoint: `https://127.0.0.1:${port}/token`,
+    tls: { ca: testAuthority },
+  })
+  onTestFinished(() => server.close())
+  return server
+}
+
+const granted: RequestListener = (request, response) => {
+  request.resume()
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify({ access_token: createSecret(), token_type: 'Bearer' }))
+}
+
+describe('a certificate that changes', () => {
+  it('while a request is being signed goes out with it, and costs nobody a token', async () => {
+    const shown: string[] = []
+    const server = await startEndpoint((request, response) => {
+      shown.push((request.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256 ?? 'none')
+      granted(request, response)
+    })
+    const renewed = testCertificate('client-renewed')
+    let now = owner
+    const reading = (read: () => string) => new Secret(read)
+    const changing = {
+      certificate: reading(() => now.certificate),
+      private_key: reading(() => now.privateKey),
+    }
+    const signed = withCertificate(
+      {
+        identify: () => '',
+        async authenticate() {
+          await new Promise((resolve) => setImmediate(resolve))
+          now = renewed
+          await new Promise((resolve) => setImmediate(resolve))
+        },
+      },
+      changing,
+    )
+    await ask(server, 'c', { ...signed, authenticate: () => {} })
+    await Promise.all(Array.from({ length: 5 }, () => ask(server, 'c', signed)))
+    expect(shown).toEqual([owner.x509.fingerprint256, ...Array(5).fill(renewed.x509.fingerprint256)])
+  })
+
+  it('in what leads to a root alone gets connections of its own', () => {
+    let chain = ''
+    const { tls } = withCertificate(
+      { identify: () => '', authenticate: () => {} },
+      {
+        certificate: new Secret(() => `${owner.certificate}${chain}`),
+        private_key: new Secret(() => owner.privateKey),
+      },
+    )
+    const server = connectToEndpoint(1)
+    const first = server.httpWith(tls)
+    expect(server.httpWith(tls)).toBe(first)
+    chain = testAuthority
+    expect(server.httpWith(tls)).not.toBe(first)
+  })
+})
+
+describe('a server that finds fault with the certificate in TLS', () => {
+  /** Ends each handshake with a fatal alert. */
+  async function startAlerting(alert: number) {
+    const listening = await listen(
+      createTcpServer((socket) => socket.once('data', () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert])))),
+    )
+    onTestFinished(listening.stop)
+    return connectToEndpoint(listening.port)
+  }
+  const alerts: Record<string, number> = {
+    handshake_failure: 40,
+    bad_certificate: 42,
+    unsupported_certificate: 43,
+    certificate_revoked: 44,
+    certificate_expired: 45,
+    certificate_unknown: 46,
+    unknown_ca: 48,
+    access_denied: 49,
+    certificate_required: 116,
+  }
+
+  for (const [name, alert] of Object.entries(alerts)) {
+    it(`by ${name}: it is the client that is refused`, async () => {
+      const server = await startAlerting(alert)
+      await expect(ask(server, 'c', credentialOf(byCertificate))).rejects.toMatchObject({
+        code: 'authorization_server_refused',
+        ofClient: true,
+        message: expect.stringContaining(`ALERT_${name.toUpperCase()}`),
+      })
+    })
+  }
+
+  it('by what is no matter of certificates: it is an outage', async () => {
+    const server = await startAlerting(80)
+    await expect(ask(server, 'c', credentialOf(byCertificate))).rejects.toMatchObject({
+      code: 'authorization_server_unavailable',
+      fault: 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR',
+    })
+  })
+
+  it('where none was presented: it is an outage', async () => {
+    const server = await startAlerting(alerts.bad_certificate ?? 0)
+    await expect(ask(server, 'c', credentialOf({ client_secret: secret }))).rejects.toMatchObject({
+      code: 'authorization_server_unavailable',
+    })
   })
 })

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Secret } from '../../src/base/secret.ts'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { loadConfig, parseConfig } from '../../src/config/load.ts'
-import { testCertificate } from '../harness/certificates.ts'
+import { testAuthority, testCertificate } from '../harness/certificates.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -179,21 +180,83 @@ it('a client that no route uses is warned of', () => {
   expect(config.warnings).toMatchObject([{ path: 'clients.c', message: 'is used by no route' }])
 })
 
-it('a certificate or an assertion that has expired is warned of, and one that has not is not', () => {
-  const jwt = (exp: number) =>
+describe('what has expired is warned of, each at its own place', () => {
+  const jwt = (exp: unknown) =>
     ['{"alg":"none"}', JSON.stringify({ exp }), '{}'].map((part) => Buffer.from(part).toString('base64url')).join('.')
-  const warnings = (assertion: string) => {
-    const client = `clients: { c: { authorization_server: sso, client_id: c, token_endpoint_auth_method: client_assertion, client_assertion: "\${env:A}" } }
-routes: [{ path: /a, callers: { networks: [loopback] }, token: { client: c }, upstream: "https://a.example" }]`
-    return parseConfig(`${server}${client}`, { file: 'x.yaml', env: { A: assertion } }).warnings
+  const warnings = (keys: string, env: Record<string, string> = {}) => {
+    const client = `clients: { c: { authorization_server: sso, client_id: c, ${keys} } }`
+    return parseConfig(`${server}${client}${route}`, { file: join(import.meta.dirname, 'x.yaml'), env }).warnings
   }
-  expect(warnings(jwt(4_102_444_800))).toEqual([])
-  expect(warnings(jwt(1_700_000_000))).toMatchObject([
-    {
-      path: 'clients.c.client_assertion',
-      message: 'expired on 2023-11-14T22:13:20.000Z; replace it before the client needs a token',
-    },
-  ])
+  const workload = 'token_endpoint_auth_method: client_assertion, client_assertion: "${env:A}"'
+  const expired = 'certificate: "${file:keys/expired.pem}", private_key: "${file:keys/expired.key}"'
+  const ofCertificate = 'expired on 2020-01-02T00:00:00.000Z; replace it before the client needs a token'
+  const ofAssertion = {
+    path: 'clients.c.client_assertion',
+    message: 'expired on 2023-11-14T22:13:20.000Z; replace it before the client needs a token',
+  }
+
+  it('an assertion, and not one that is good still', () => {
+    expect(warnings(workload, { A: jwt(4_102_444_800) })).toEqual([])
+    expect(warnings(workload, { A: jwt(1_700_000_000) })).toMatchObject([ofAssertion])
+  })
+
+  it('the certificate of TLS', () => {
+    const told = { path: 'clients.c.tls.certificate', message: ofCertificate }
+    expect(warnings(`token_endpoint_auth_method: tls_client_auth, tls: { ${expired} }`)).toMatchObject([told])
+    expect(warnings(`${workload}, tls: { ${expired} }`, { A: jwt(1_700_000_000) })).toMatchObject([ofAssertion, told])
+  })
+
+  it('the certificate of a key that signs', () => {
+    expect(warnings(`token_endpoint_auth_method: private_key_jwt, ${expired}`)).toMatchObject([
+      { path: 'clients.c.certificate', message: ofCertificate },
+    ])
+  })
+
+  for (const exp of ['soon', '2020-01-01', 1e17, -1e17, null, {}, [1], true])
+    it(`exp that is no date says nothing: ${JSON.stringify(exp)}`, () => {
+      expect(warnings(workload, { A: jwt(exp) })).toEqual([])
+    })
+})
+
+it('Ed25519 and EdDSA are one algorithm, whichever of them the key and the client name', () => {
+  const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  for (const [own, wanted] of [
+    ['Ed25519', 'EdDSA'],
+    ['EdDSA', 'Ed25519'],
+  ]) {
+    const client = `clients: { c: { authorization_server: sso, client_id: c, token_endpoint_auth_method: private_key_jwt, private_key: "\${env:K}", token_endpoint_auth_signing_alg: ${wanted} } }`
+    const env = { K: JSON.stringify({ ...key, alg: own }) }
+    expect(parseConfig(`${server}${client}${route}`, { file: 'x.yaml', env }).clients.c).toMatchObject({
+      token_endpoint_auth_signing_alg: wanted,
+    })
+  }
+})
+
+it('the authorities of a server may be several, and stand in a variable with \\n for its line breaks', () => {
+  const text = `
+authorization_servers: { sso: { issuer: https://sso.example.com, tls: { ca: "\${env:CA}" } } }
+routes: [{ path: /a, public: true, upstream: "http://a:1" }]`
+  const two = `# ours\n${testAuthority}# and theirs\n${testCertificate('self-signed').certificate}`
+  for (const CA of [two, two.replaceAll('\n', '\\n')])
+    expect(parseConfig(text, { file: 'x.yaml', env: { CA } }).authorization_servers.sso?.tls?.ca).toBe(two)
+})
+
+it('a certificate is not presented at a token endpoint of plain http, but may be at the alias for it', () => {
+  const { certificate, privateKey } = testCertificate('client')
+  const env = { CERTIFICATE: certificate, KEY: privateKey, URL: 'http://127.0.0.1:8080/token' }
+  const load = (endpoints: string) =>
+    parseConfig(
+      `
+authorization_servers: { sso: { issuer: https://sso.example.com, ${endpoints} } }
+clients: { c: { authorization_server: sso, client_id: c, token_endpoint_auth_method: tls_client_auth, tls: { certificate: "\${env:CERTIFICATE}", private_key: "\${env:KEY}" } } }
+${route}`,
+      { file: 'x.yaml', env },
+    )
+  expect(() => load('token_endpoint: "${env:URL}"')).toThrow(/ clients\.c\.tls: would be presented /)
+  expect(() => load('token_endpoint: HTTP://127.0.0.1/token')).toThrow(/ clients\.c\.tls: would be presented /)
+  const alias = 'mtls_endpoint_aliases: { token_endpoint: https://mtls.example.com/token }'
+  expect(load(`token_endpoint: "\${env:URL}", ${alias}`).clients.c).toBeDefined()
+  expect(load('jwks_uri: http://127.0.0.1/keys').clients.c).toBeDefined()
 })
 
 it('a Redis without TLS is warned of, unless it is said to be meant', () => {

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import type { ClientCredential } from '../../../src/authorization-server/client-
 import { parseConfig } from '../../../src/config/load.ts'
 import { createCredential } from '../../../src/egress/client.ts'
 import { testCertificate } from '../../harness/certificates.ts'
+import { createSecret } from '../../harness/secrets.ts'
 import { pem } from './method-rows.ts'
 import { signedAssertion } from './signed-assertion.ts'
 
@@ -57,6 +58,26 @@ it('a private key that has changed signs the next assertion; one that is half wr
   expect(isBy(first, await assertionOf(credential))).toBe(true)
   write({ 'signing.pem': pem(second) })
   expect(isBy(second, await assertionOf(credential))).toBe(true)
+  expect(credential.identify()).not.toBe(identity)
+})
+
+it('a secret that has become shorter than its hash signs nothing, and is told of', async () => {
+  const [first, second] = [createSecret() + createSecret(), createSecret() + createSecret()]
+  write({ secret: first })
+  const credential = credentialOf('token_endpoint_auth_method: client_secret_jwt, client_secret: "${file:secret}"')
+  const isSignedWith = async (secret: string) => {
+    const [header, payload, signature] = (await assertionOf(credential)).split('.')
+    return createHmac('sha256', secret).update(`${header}.${payload}`).digest('base64url') === signature
+  }
+  const identity = credential.identify()
+  expect(await isSignedWith(first)).toBe(true)
+  write({ secret: 'xy' })
+  expect(await isSignedWith(first)).toBe(true)
+  expect(credential.fault?.()).toBe('client_secret has 2 bytes, and HS256 needs 32 at least (RFC 7518 section 3.2)')
+  expect(credential.identify()).toBe(identity)
+  write({ secret: second })
+  expect(await isSignedWith(second)).toBe(true)
+  expect(credential.fault?.()).toBeUndefined()
   expect(credential.identify()).not.toBe(identity)
 })
 
