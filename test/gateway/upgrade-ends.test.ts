@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createLog } from '../../src/base/log.ts'
@@ -49,6 +49,7 @@ authorization_servers: { sso: { issuer: "${sso.issuer}", access_tokens: { audien
 clients: { ours: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SECRET}" } }
 routes:
   - { path: /open, public: true, upstream: { url: "${upstream.url}", timeouts: { idle: 1s } } }
+  - { path: /plain, public: true, upstream: "${upstream.url}" }
   - { path: /silent, public: true, upstream: "${upstream.url}" }
   - { path: /dead, public: true, upstream: "http://127.0.0.1:9" }
   - { path: /guarded, require: any_token, upstream: "${upstream.url}" }
@@ -81,6 +82,19 @@ describe('an upgraded connection', () => {
     expect(endLine(gateway)).toMatchObject({ reason: 'caller' })
   })
 
+  it('ends at the upstream also while that reads nothing of what the caller has sent', async () => {
+    const gateway = await start()
+    const connection = await upgraded(gateway, '/plain')
+    ends[0]?.pause()
+    connection.socket.write(Buffer.alloc(20_000_000))
+    await sleep(200)
+    connection.socket.resetAndDestroy()
+    // A connection that is held up shows that it is broken when something is written to it.
+    const writing = setInterval(() => ends[0]?.write('x'), 10)
+    await until(() => endLine(gateway) !== undefined)
+    clearInterval(writing)
+  })
+
   it('ends at the caller once the upstream has ended, with every byte before', async () => {
     const gateway = await start()
     const connection = await upgraded(gateway, '/open')
@@ -108,9 +122,21 @@ describe('an upgraded connection', () => {
     expect(await connection.closed).toMatch(/\r\n\r\nanswer$/)
   })
 
-  it('is cut when the other side does not end too', async () => {
+  it('takes what the caller still has to say after the upstream will say no more', async () => {
     const gateway = await start()
     const connection = openConnection(gateway.port, socketRequest('/open'))
+    connection.socket.removeAllListeners('end')
+    await connection.until(isUpgraded)
+    const ended = new Promise((resolve) => connection.socket.once('end', resolve))
+    ends[0]?.end()
+    await ended
+    connection.socket.end('one thing more')
+    await until(() => upstream.connections[0]?.endsWith('one thing more') === true)
+  })
+
+  it('is cut when the other side does not end too', async () => {
+    const gateway = await start()
+    const connection = openConnection(gateway.port, socketRequest('/plain'))
     connection.socket.removeAllListeners('end')
     await connection.until(isUpgraded)
     const before = clock.pendingTimers()
@@ -246,6 +272,44 @@ describe('what is sent before it may be', () => {
     connection.socket.write('three')
     await until(() => upstream.connections[0]?.endsWith('\r\n\r\none two three') === true)
     connection.socket.destroy()
+  })
+
+  it('is read no further than a little, and all of it goes out in the end', async () => {
+    const size = 20_000_000
+    let arrived = 0
+    const counting = await listen(
+      createTcpServer((socket) =>
+        socket.once('data', () => {
+          socket.write(socketAnswer())
+          socket.on('data', (piece) => {
+            arrived += piece.length
+          })
+        }),
+      ),
+    )
+    onTestFinished(counting.stop)
+    const route = `{ path: /counting, callers: { networks: [loopback] }, token: { client: ours }, upstream: "http://127.0.0.1:${counting.port}" }`
+    const gateway = await start(`  - ${route}`)
+    const release = sso.hold('token')
+    const { socket, until: comes } = openConnection(gateway.port, socketRequest('/counting'))
+    socket.write(Buffer.alloc(size))
+    await until(() => sso.requestsTo('token').length === 1)
+    await sleep(300)
+    // What the kernel holds is its own; whatever the gateway had read would be gone from here.
+    expect(socket.writableLength).toBeGreaterThan(0)
+    release()
+    await comes(isUpgraded)
+    await until(() => arrived === size)
+    socket.destroy()
+  })
+
+  it('does not take the answer away from a caller who is refused while it sends', async () => {
+    const gateway = await start()
+    const connection = openConnection(gateway.port, socketRequest('/guarded'))
+    connection.socket.write(Buffer.alloc(3_000_000, 'x'))
+    const [answer] = parseAnswers(await connection.closed)
+    expect(answer).toMatchObject({ status: 401, complete: true })
+    expect(upstream.connections).toEqual([])
   })
 
   it('goes to nobody when the caller is refused', async () => {
