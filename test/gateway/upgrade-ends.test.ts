@@ -45,7 +45,8 @@ async function start(more = ''): Promise<RunningGateway> {
   const gateway = await startGateway(
     `
 listeners: { main: { limits: { connections: 3 }, timeouts: { headers: 1s, body_idle: 1s, keep_alive: 1s } } }
-authorization_servers: { sso: { issuer: "${sso.issuer}", access_tokens: { audience: any, clock_tolerance: 5s } } }
+authorization_servers:
+  sso: { issuer: "${sso.issuer}", keys: { refresh: 12h }, access_tokens: { audience: any, clock_tolerance: 5s } }
 clients: { ours: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SECRET}" } }
 routes:
   - { path: /open, public: true, upstream: { url: "${upstream.url}", timeouts: { idle: 1s } } }
