@@ -112,6 +112,16 @@ export interface TokenGate {
   refusesRequest(attack: Attack): Promise<void>
   /** A token passes, and the upstream has seen its caller's request and nothing else. */
   passes(token: string, target?: string): Promise<void>
+  /** The same for a whole request; `seen` is the Authorization header that the upstream gets. */
+  passesRequest(request: { readonly lines: string; readonly seen: string; readonly body?: string }): Promise<void>
+  readonly goodToken: string
+}
+
+interface Passing {
+  readonly lines: string
+  readonly seen: string
+  readonly body?: string | undefined
+  readonly target?: string | undefined
 }
 
 /** Starts a gateway for the tests of a file, and at their end looks once more at all that has reached its upstream. */
@@ -148,13 +158,17 @@ export function guardTokens({ servers, key, routes = [], good = {} }: GateWish):
     expect(upstream.seen().map(show).sort()).toEqual(allowed.sort())
   })
 
-  async function passes(token: string, target = `/guarded/good-${++turn}`): Promise<void> {
+  const passes = (token: string, target?: string) =>
+    passesRequest({ lines: `Authorization: Bearer ${token}\r\n`, seen: `Bearer ${token}`, target })
+
+  async function passesRequest({ lines, seen, body, target = `/guarded/good-${++turn}` }: Passing): Promise<void> {
+    const method = body === undefined ? 'GET' : 'POST'
     const before = upstream.answered.length
-    const received = await send('GET', target, `Authorization: Bearer ${token}\r\n`)
+    const received = await send(method, target, lines, body)
     expect(received).toMatch(/^HTTP\/1\.1 200 /)
-    expect(received.endsWith(`seen: GET ${target}`)).toBe(true)
-    expect(upstream.answered.slice(before).map(show)).toEqual([`GET ${target} Bearer ${token}`])
-    allowed.push(`GET ${target} Bearer ${token}`)
+    expect(received.endsWith(`seen: ${method} ${target}`)).toBe(true)
+    expect(upstream.answered.slice(before).map(show)).toEqual([`${method} ${target} ${seen}`])
+    allowed.push(`${method} ${target} ${seen}`)
   }
 
   async function refusesRequest(attack: Attack): Promise<void> {
@@ -187,7 +201,9 @@ export function guardTokens({ servers, key, routes = [], good = {} }: GateWish):
       if (!first) throw new TypeError('there is no server yet')
       return first
     },
+    goodToken,
     passes,
+    passesRequest,
     refusesRequest,
     refuses: (token, reason, refusal = refusals.invalidToken, target) =>
       refusesRequest({
