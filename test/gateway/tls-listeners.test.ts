@@ -69,6 +69,9 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 
 const refused = () => log.find({ msg: 'refused' })
 
+/** However it comes about: an error before it is none of the test's. */
+const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
+
 function open(port: number): Socket {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -108,9 +111,9 @@ describe('a listener with tls', () => {
     socket.write(get())
     await until(() => parseAnswers(received).length === 3)
     expect(parseAnswers(received).map(({ status }) => status)).toEqual([200, 404, 200])
-    const closed = once(socket, 'close')
+    const end = closed(socket)
     socket.write(get().repeat(100))
-    await closed
+    await end
   })
 
   it('has the limits of every other: slow, large and conflicting requests', async () => {
@@ -135,7 +138,7 @@ describe('a listener with tls', () => {
     // The beginning of a long ClientHello.
     trickling.write(Buffer.from([0x16, 3, 1, 1, 0, 1, 0, 0, 0xfc, 3, 3]))
     const trickle = setInterval(() => trickling.write(Buffer.from([0])), 20)
-    await Promise.all([once(silent, 'close'), once(trickling, 'close')])
+    await Promise.all([closed(silent), closed(trickling)])
     clearInterval(trickle)
     expect(refused().map(({ reason }) => reason)).toEqual(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT'])
     expect((await askTls(port, get()))?.status).toBe(200)
@@ -148,12 +151,12 @@ describe('a listener with tls', () => {
       await once(looking, 'connect')
       if (turn % 2) looking.resetAndDestroy()
       else looking.end()
-      await once(looking, 'close')
+      await closed(looking)
     }
     await expect(ask(port, get())).rejects.toThrow()
     const garbage = open(port)
     garbage.write(Buffer.alloc(64, 0xff))
-    await once(garbage, 'close')
+    await closed(garbage)
     await until(() => refused().length >= 2)
     expect((await askTls(port, get()))?.status).toBe(200)
     expect(refused()).toMatchObject([
@@ -273,7 +276,7 @@ describe('a server with tls that stops', () => {
     silent.on('error', () => {})
     silent.resume()
     await Promise.all([once(shaking, 'connect'), once(silent, 'secureConnect')])
-    const gone = Promise.all([once(shaking, 'close'), once(silent, 'close')])
+    const gone = Promise.all([closed(shaking), closed(silent)])
     const stopping = running?.stop()
     await gone
     released.resolve()
