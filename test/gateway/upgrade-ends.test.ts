@@ -307,8 +307,9 @@ describe('what is sent before it may be', () => {
   it('does not take the answer away from a caller who is refused while it sends', async () => {
     const gateway = await start()
     const connection = openConnection(gateway.port, socketRequest('/guarded'))
-    connection.socket.write(Buffer.alloc(3_000_000, 'x'))
+    const sent = new Promise((resolve) => connection.socket.write(Buffer.alloc(12_000_000), resolve))
     const [answer] = parseAnswers(await connection.closed)
+    expect(await sent).toBeFalsy()
     expect(answer).toMatchObject({ status: 401, complete: true })
     expect(upstream.connections).toEqual([])
   })
@@ -360,16 +361,29 @@ describe('a request for a WebSocket behind another request', () => {
     connection.socket.destroy()
   })
 
-  it('is never sent when the caller leaves meanwhile', async () => {
+  it('is never sent when the caller leaves meanwhile, nor is what stands between them', async () => {
     const { gateway, release } = await startSlow()
-    const connection = openConnection(gateway.port, slowRequest + socketRequest('/open'))
+    const between = 'GET /plain HTTP/1.1\r\nHost: a\r\n\r\n'
+    const connection = openConnection(gateway.port, slowRequest + between + socketRequest('/open'))
     await sleep(50)
     connection.socket.destroy()
-    await until(() => gateway.log.find({ msg: 'request', code: 'caller_gone' }).length === 2)
+    await until(() => gateway.log.find({ msg: 'request', code: 'caller_gone' }).length === 3)
     release()
     await sleep(50)
     expect(upstream.connections).toEqual([])
   })
+})
+
+it('a connection that is reset before it is upgraded does not end the process', async () => {
+  const yaml = `
+listeners: { main: { address: "127.0.0.1:0" } }
+routes: [{ path: /silent, public: true, upstream: "${upstream.url}" }]`
+  const server = await serve(parseConfig(yaml, { file: 'test.yaml' }), { log: createLog(createTestLog()) })
+  onTestFinished(async () => void (await server.stop()))
+  const connection = openConnection(server.addresses.get('main')?.port ?? 0, socketRequest('/silent'))
+  await until(() => ends.length === 1)
+  connection.socket.resetAndDestroy()
+  await until(() => closed === 1)
 })
 
 describe('a process that stops', () => {
