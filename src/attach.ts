@@ -149,10 +149,7 @@ function awaitsLastAnswer(responses: readonly ServerResponse[]): boolean {
 /** Its caller gets the answer, and nothing more is read on the connection: where a request begins there is not certain. */
 function closeBehind(responses: readonly ServerResponse[], socket: Socket): void {
   refusedSockets.add(socket)
-  for (const response of responses) {
-    response.shouldKeepAlive = false
-    response.once('finish', () => socket.destroySoon())
-  }
+  for (const response of responses) response.shouldKeepAlive = false
 }
 
 /** What Node's parser complains of, as an answer; `undefined` where there is nobody to answer. */

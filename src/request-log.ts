@@ -125,9 +125,12 @@ function reportLine({ required, refusal }: Report, scopes: readonly string[] | u
 
 const longestPath = 2000
 
-/** Only of a target that is a path: any other may hold a password. */
+const jwt = /eyJ[\w-]+(?:\.|%2e)eyJ[\w-]+(?:(?:\.|%2e)[\w-]*)?/gi
+
+/** Only of a target that is a path: any other may hold a password. A token that somebody put in there stays out. */
 function loggedPath(target = ''): string | undefined {
-  return target.startsWith('/') ? target.split('?', 1)[0]?.slice(0, longestPath) : undefined
+  if (!target.startsWith('/')) return undefined
+  return target.split('?', 1)[0]?.slice(0, longestPath).replace(jwt, '[token]')
 }
 
 /** The line for a connection that was refused before there was a request on it. */

@@ -180,6 +180,16 @@ describe('DNS rebinding', () => {
     expect(gateway.lastLine()).toMatchObject({ reason: expect.stringContaining('Host is') })
   })
 
+  test.each([
+    'xcluster.local',
+    'cluster.local',
+    'gateway.example.attacker.example',
+    'x.gateway.example',
+    '[2001:db8::2]',
+  ])('is refused where it only resembles one of the hosts: %s', async (host) =>
+    expectRefused(await asked('/hosts/a', { host })),
+  )
+
   test('is refused also on a route that is open to pages', async () => {
     expectRefused(await asked('/pages/a', { host: 'attacker.example' }))
   })

@@ -1,8 +1,10 @@
+import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { askTls, connectTls, listenerEnv, listenerTls } from '../harness/caller-certificates.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { listen } from '../harness/listen.ts'
 import { ask } from '../harness/raw-client.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
 
@@ -195,6 +197,18 @@ describe('words instead of a certificate', () => {
     expect((await askTls(gateway.port, get('/inside', inside), { as: 'billing' }))?.status).toBe(200)
     expect((await askTls(gateway.port, get('/both', bearer), { as: 'billing' }))?.status).toBe(200)
   })
+})
+
+test('a server of somebody’s own that lets any certificate pass lets none of them in', async () => {
+  const listener = gateway.gateway.listener('main')
+  const lax = createServer({ ...listener.serverOptions, rejectUnauthorized: false }, listener.handler)
+  const { port, stop } = await listen(lax)
+  for (const as of ['foreign', 'self-signed', 'expired', 'of-a-server', undefined]) {
+    expect((await askTls(port, get('/billing'), { as }))?.status).toBe(403)
+  }
+  expect(upstream.requests.length).toBe(before)
+  expect((await askTls(port, get('/billing'), { as: 'billing' }))?.status).toBe(200)
+  await stop()
 })
 
 /** The only proxy that is trusted; an attacker has the address next to it. */

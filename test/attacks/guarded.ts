@@ -24,6 +24,8 @@ export interface RawCase {
   readonly seen?: readonly string[]
   /** A request that may have begun to reach it, and is never whole. */
   readonly mayBegin?: string
+  /** The gateway closes the connection behind the last answer, though it is no error. */
+  readonly closes?: true
   /** The caller goes away once it has sent everything. Otherwise, where an error is the last answer, the gateway closes. */
   readonly leaves?: true
 }
@@ -70,7 +72,7 @@ routes:
     const before = wholeSeen()
     const bytes = typeof each.bytes === 'string' ? each.bytes : each.bytes(token)
     const count = each.answers.length
-    const refusal = !each.leaves && /^[45]/.test(each.answers.at(-1) ?? '4')
+    const refusal = each.closes ?? (!each.leaves && /^[45]/.test(each.answers.at(-1) ?? '4'))
     const received = await exchange(gateway.port, bytes, (text) =>
       each.leaves ? true : !refusal && parseAnswers(text).filter(({ complete }) => complete).length >= count,
     )

@@ -4,6 +4,9 @@
  * service behind over a single connection, past every limit on connections. And a connection that was refused, or given
  * up, still carries a request that gets through: the caller is told no, and the work is done all the same.
  */
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
@@ -70,6 +73,27 @@ describe('requests that do not wait for one another', () => {
     expect(received).not.toContain('400')
   })
 
+  it('that are none do not keep the answer from the one before, unless they go on', async () => {
+    const waiting: ServerResponse[] = []
+    upstream.answer((_request, response) => waiting.push(response))
+    const gateway = await start()
+    const answered = sendRaw(gateway.port, `${get('/one')}\0`)
+    while (waiting.length === 0) await sleep(5)
+    waiting[0]?.end('one')
+    expect(parseAnswers(await answered)[0]).toMatchObject({
+      status: 200,
+      body: 'one',
+      headers: { connection: 'close' },
+    })
+
+    const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
+    socket.write(`${get('/two')}\0`)
+    while (waiting.length === 1) await sleep(5)
+    socket.write('\0')
+    await once(socket, 'close')
+    expect(socket.bytesRead).toBe(0)
+  })
+
   it('never write a refusal into an answer that has begun', async () => {
     upstream.answer((_request, response) => {
       response.write('part1')
@@ -108,7 +132,6 @@ describe('a connection that was refused', () => {
   it('for slow headers carries the request through no more', async () => {
     const gateway = await start()
     const before = upstream.requests.length
-    const { connect } = await import('node:net')
     const socket = connect(gateway.port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write('GET /late HTTP/1.1\r\nHost: a\r\n')

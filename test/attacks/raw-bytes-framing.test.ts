@@ -130,6 +130,12 @@ function whole(name: string, body: string, seen: string): RawCase {
 
 const chunks: RawCase[] = [
   whole('a hidden request in a chunk', `${chunk(hidden)}${end}`, hidden),
+  ...['GET', 'DELETE', 'OPTIONS', 'PUT', 'PROPFIND'].map((method) => ({
+    name: `a hidden request in a chunk of ${method}`,
+    bytes: `${method} /open/a HTTP/1.1\r\nHost: a\r\n${chunked}\r\n\r\n${chunk(hidden)}${end}`,
+    answers: [`200 seen: ${method} /open/a`],
+    seen: [`${method} /open/a: ${hidden}`],
+  })),
   whole('a hidden request in two chunks', `${chunk(hidden.slice(0, 9))}${chunk(hidden.slice(9))}${end}`, hidden),
   whole('the end of a body, and a hidden request, in a chunk', `${chunk(`${end}${hidden}`)}${end}`, `${end}${hidden}`),
   whole('zeros before the length of a chunk', `0000002\r\nok\r\n${end}`, 'ok'),

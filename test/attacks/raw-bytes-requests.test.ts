@@ -209,6 +209,7 @@ const sequences: RawCase[] = [
     bytes: `${get('X: y')}\x00\x01\x02`,
     answers: ['200 seen: GET /open/a'],
     seen: ['GET /open/a'],
+    closes: true,
   },
   {
     name: 'a hidden request behind a refusal that closes',

@@ -24,7 +24,8 @@ import {
 import { createTestLog, type TestLog } from '../harness/logs.ts'
 import { ask, parseAnswers } from '../harness/raw-client.ts'
 import { headerValues } from '../harness/seen-request.ts'
-import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
+import { socketAnswer, socketRequest } from '../harness/web-socket.ts'
 
 let upstream: Upstream
 let running: RunningServer | undefined
@@ -48,13 +49,13 @@ afterEach(async () => {
 const configure = (yaml: string) => parseConfig(yaml, { file: join(folder, 'test.yaml'), env: listenerEnv })
 
 /** Serves one listener with these keys, and gives back its port. */
-async function start(keys = `tls: ${listenerTls()}`, more = ''): Promise<number> {
+async function start(keys = `tls: ${listenerTls()}`, more = '', route = ''): Promise<number> {
   const yaml = `
 listeners: { main: { address: "127.0.0.1:0", ${keys} } }
 ${more}
 routes:
   - { path: /a, public: true, upstream: "${upstream.url}" }
-  - { path: /near, callers: { networks: [127.0.0.1] }, upstream: "${upstream.url}" }
+  ${route}
 `
   running = await serve(configure(yaml), { log: createLog(log) })
   return running.addresses.get('main')?.port ?? expect.unreachable('there is no listener')
@@ -67,6 +68,9 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 const refused = () => log.find({ msg: 'refused' })
+
+/** However it comes about: an error before it is none of the test's. */
+const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
 
 function open(port: number): Socket {
   const socket = connect(port, '127.0.0.1')
@@ -107,9 +111,9 @@ describe('a listener with tls', () => {
     socket.write(get())
     await until(() => parseAnswers(received).length === 3)
     expect(parseAnswers(received).map(({ status }) => status)).toEqual([200, 404, 200])
-    const closed = once(socket, 'close')
+    const end = closed(socket)
     socket.write(get().repeat(100))
-    await closed
+    await end
   })
 
   it('has the limits of every other: slow, large and conflicting requests', async () => {
@@ -134,7 +138,7 @@ describe('a listener with tls', () => {
     // The beginning of a long ClientHello.
     trickling.write(Buffer.from([0x16, 3, 1, 1, 0, 1, 0, 0, 0xfc, 3, 3]))
     const trickle = setInterval(() => trickling.write(Buffer.from([0])), 20)
-    await Promise.all([once(silent, 'close'), once(trickling, 'close')])
+    await Promise.all([closed(silent), closed(trickling)])
     clearInterval(trickle)
     expect(refused().map(({ reason }) => reason)).toEqual(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT'])
     expect((await askTls(port, get()))?.status).toBe(200)
@@ -147,12 +151,12 @@ describe('a listener with tls', () => {
       await once(looking, 'connect')
       if (turn % 2) looking.resetAndDestroy()
       else looking.end()
-      await once(looking, 'close')
+      await closed(looking)
     }
     await expect(ask(port, get())).rejects.toThrow()
     const garbage = open(port)
     garbage.write(Buffer.alloc(64, 0xff))
-    await once(garbage, 'close')
+    await closed(garbage)
     await until(() => refused().length >= 2)
     expect((await askTls(port, get()))?.status).toBe(200)
     expect(refused()).toMatchObject([
@@ -182,7 +186,8 @@ routes: [{ path: /a, public: true, upstream: "${upstream.url}" }]
       { log: createLog(log) },
     )
     expect(gateway.encrypted).toBe(true)
-    expect(() => gateway.attach(createServer(gateway.handler))).toThrow(TypeError)
+    expect(gateway.serverOptions).toMatchObject({ minVersion: 'TLSv1.2' })
+    expect(() => gateway.attach(createServer(gateway.handler))).toThrow(/https\.createServer/)
   })
 })
 
@@ -228,7 +233,13 @@ describe('a listener whose certificate is exchanged', () => {
     ])
 
     write({ 'cert.pem': listenerCertificate('server-renewed') })
-    await until(async () => (await serialOf(port)) !== first)
+    // The very connection that finds it has it.
+    const renewed = () => log.find({ msg: 'certificate renewed' }).length > 0
+    await until(async () => {
+      const serial = await serialOf(port)
+      expect(serial !== first).toBe(renewed())
+      return renewed()
+    })
     expect(log.find({ msg: 'certificate renewed' })).toMatchObject([{ listener: 'main' }])
     // Who was there before goes on.
     kept.write(get())
@@ -265,13 +276,38 @@ describe('a server with tls that stops', () => {
     silent.on('error', () => {})
     silent.resume()
     await Promise.all([once(shaking, 'connect'), once(silent, 'secureConnect')])
-    const gone = Promise.all([once(shaking, 'close'), once(silent, 'close')])
+    const gone = Promise.all([closed(shaking), closed(silent)])
     const stopping = running?.stop()
     await gone
     released.resolve()
     const answer = await inFlight
     expect([answer?.status, answer?.body]).toEqual([200, 'late'])
     expect(await stopping).toBe(0)
+  })
+
+  it('leaves a WebSocket its time', async () => {
+    const other = await startRawUpstream((socket, received) => {
+      if (received.endsWith('\r\n\r\n')) socket.write(socketAnswer())
+      if (received.endsWith('ping')) socket.write('pong')
+    })
+    const to = `- { path: /socket, public: true, upstream: "${other.url}" }`
+    const port = await start(`tls: ${listenerTls()}`, 'shutdown_grace: 20s', to)
+    const socket = connectTls(port)
+    let came = ''
+    socket.on('error', () => {})
+    socket.on('data', (piece: Buffer) => {
+      came += piece.toString('latin1')
+    })
+    socket.write(socketRequest('/socket'))
+    await until(() => came.includes('101 Switching'))
+    const stopping = running?.stop()
+    await until(() => log.find({ msg: 'stopping' }).length > 0)
+    socket.write('ping')
+    await until(() => came.endsWith('pong') || socket.destroyed)
+    expect(came).toMatch(/pong$/)
+    socket.end()
+    expect(await stopping).toBe(0)
+    await other.stop()
   })
 
   it('cuts off what takes longer than the grace', async () => {

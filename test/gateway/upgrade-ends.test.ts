@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createLog } from '../../src/base/log.ts'
@@ -45,10 +45,12 @@ async function start(more = ''): Promise<RunningGateway> {
   const gateway = await startGateway(
     `
 listeners: { main: { limits: { connections: 3 }, timeouts: { headers: 1s, body_idle: 1s, keep_alive: 1s } } }
-authorization_servers: { sso: { issuer: "${sso.issuer}", access_tokens: { audience: any, clock_tolerance: 5s } } }
+authorization_servers:
+  sso: { issuer: "${sso.issuer}", keys: { refresh: 12h }, access_tokens: { audience: any, clock_tolerance: 5s } }
 clients: { ours: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SECRET}" } }
 routes:
   - { path: /open, public: true, upstream: { url: "${upstream.url}", timeouts: { idle: 1s } } }
+  - { path: /plain, public: true, upstream: "${upstream.url}" }
   - { path: /silent, public: true, upstream: "${upstream.url}" }
   - { path: /dead, public: true, upstream: "http://127.0.0.1:9" }
   - { path: /guarded, require: any_token, upstream: "${upstream.url}" }
@@ -81,6 +83,19 @@ describe('an upgraded connection', () => {
     expect(endLine(gateway)).toMatchObject({ reason: 'caller' })
   })
 
+  it('ends at the upstream also while that reads nothing of what the caller has sent', async () => {
+    const gateway = await start()
+    const connection = await upgraded(gateway, '/plain')
+    ends[0]?.pause()
+    connection.socket.write(Buffer.alloc(20_000_000))
+    await sleep(200)
+    connection.socket.resetAndDestroy()
+    // A connection that is held up shows that it is broken when something is written to it.
+    const writing = setInterval(() => ends[0]?.write('x'), 10)
+    await until(() => endLine(gateway) !== undefined)
+    clearInterval(writing)
+  })
+
   it('ends at the caller once the upstream has ended, with every byte before', async () => {
     const gateway = await start()
     const connection = await upgraded(gateway, '/open')
@@ -108,9 +123,21 @@ describe('an upgraded connection', () => {
     expect(await connection.closed).toMatch(/\r\n\r\nanswer$/)
   })
 
-  it('is cut when the other side does not end too', async () => {
+  it('takes what the caller still has to say after the upstream will say no more', async () => {
     const gateway = await start()
     const connection = openConnection(gateway.port, socketRequest('/open'))
+    connection.socket.removeAllListeners('end')
+    await connection.until(isUpgraded)
+    const ended = new Promise((resolve) => connection.socket.once('end', resolve))
+    ends[0]?.end()
+    await ended
+    connection.socket.end('one thing more')
+    await until(() => upstream.connections[0]?.endsWith('one thing more') === true)
+  })
+
+  it('is cut when the other side does not end too', async () => {
+    const gateway = await start()
+    const connection = openConnection(gateway.port, socketRequest('/plain'))
     connection.socket.removeAllListeners('end')
     await connection.until(isUpgraded)
     const before = clock.pendingTimers()
@@ -248,6 +275,45 @@ describe('what is sent before it may be', () => {
     connection.socket.destroy()
   })
 
+  it('is read no further than a little, and all of it goes out in the end', async () => {
+    const size = 20_000_000
+    let arrived = 0
+    const counting = await listen(
+      createTcpServer((socket) =>
+        socket.once('data', () => {
+          socket.write(socketAnswer())
+          socket.on('data', (piece) => {
+            arrived += piece.length
+          })
+        }),
+      ),
+    )
+    onTestFinished(counting.stop)
+    const route = `{ path: /counting, callers: { networks: [loopback] }, token: { client: ours }, upstream: "http://127.0.0.1:${counting.port}" }`
+    const gateway = await start(`  - ${route}`)
+    const release = sso.hold('token')
+    const { socket, until: comes } = openConnection(gateway.port, socketRequest('/counting'))
+    socket.write(Buffer.alloc(size))
+    await until(() => sso.requestsTo('token').length === 1)
+    await sleep(300)
+    // What the kernel holds is its own; whatever the gateway had read would be gone from here.
+    expect(socket.writableLength).toBeGreaterThan(0)
+    release()
+    await comes(isUpgraded)
+    await until(() => arrived === size)
+    socket.destroy()
+  })
+
+  it('does not take the answer away from a caller who is refused while it sends', async () => {
+    const gateway = await start()
+    const connection = openConnection(gateway.port, socketRequest('/guarded'))
+    const sent = new Promise((resolve) => connection.socket.write(Buffer.alloc(12_000_000), resolve))
+    const [answer] = parseAnswers(await connection.closed)
+    expect(await sent).toBeFalsy()
+    expect(answer).toMatchObject({ status: 401, complete: true })
+    expect(upstream.connections).toEqual([])
+  })
+
   it('goes to nobody when the caller is refused', async () => {
     const gateway = await start()
     const hidden = 'GET /open HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -295,16 +361,29 @@ describe('a request for a WebSocket behind another request', () => {
     connection.socket.destroy()
   })
 
-  it('is never sent when the caller leaves meanwhile', async () => {
+  it('is never sent when the caller leaves meanwhile, nor is what stands between them', async () => {
     const { gateway, release } = await startSlow()
-    const connection = openConnection(gateway.port, slowRequest + socketRequest('/open'))
+    const between = 'GET /plain HTTP/1.1\r\nHost: a\r\n\r\n'
+    const connection = openConnection(gateway.port, slowRequest + between + socketRequest('/open'))
     await sleep(50)
     connection.socket.destroy()
-    await until(() => gateway.log.find({ msg: 'request', code: 'caller_gone' }).length === 2)
+    await until(() => gateway.log.find({ msg: 'request', code: 'caller_gone' }).length === 3)
     release()
     await sleep(50)
     expect(upstream.connections).toEqual([])
   })
+})
+
+it('a connection that is reset before it is upgraded does not end the process', async () => {
+  const yaml = `
+listeners: { main: { address: "127.0.0.1:0" } }
+routes: [{ path: /silent, public: true, upstream: "${upstream.url}" }]`
+  const server = await serve(parseConfig(yaml, { file: 'test.yaml' }), { log: createLog(createTestLog()) })
+  onTestFinished(async () => void (await server.stop()))
+  const connection = openConnection(server.addresses.get('main')?.port ?? 0, socketRequest('/silent'))
+  await until(() => ends.length === 1)
+  connection.socket.resetAndDestroy()
+  await until(() => closed === 1)
 })
 
 describe('a process that stops', () => {

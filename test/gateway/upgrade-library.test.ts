@@ -73,6 +73,8 @@ describe('an application around the gateway', () => {
     const port = await start(server)
     const connection = openConnection(port, socketRequest('/chat'))
     await connection.until((received) => received.includes('welcome'))
+    await sleep(50)
+    expect(connection.received()).toMatch(/welcome$/)
     connection.socket.destroy()
     const own = socketRequest('/tunnel').replace('Upgrade: websocket', 'Upgrade: own')
     expect(await openConnection(port, own).closed).toMatch(/101 Own.*own$/s)

@@ -19,7 +19,7 @@ export const listenerKey = registerSecret(read('server.key'))
 export const listenerCertificate = (name: 'server' | 'server-renewed' = 'server') => read(`${name}.pem`)
 
 /** PEM of one of the callers that `certificates/callers/make.sh` made. */
-export const callerCertificate = (name: string) => read(`${name}.pem`)
+const callerCertificate = (name: string) => read(`${name}.pem`)
 export const callerX509 = (name: string) => new X509Certificate(callerCertificate(name))
 
 /** What the environment of a configuration is given for `listenerTls`. */
@@ -32,6 +32,7 @@ export const listenerTls = (clientCertificate?: 'optional' | 'required') =>
   } }`
 
 export interface TlsCaller extends ConnectionOptions {
+  readonly allowHalfOpen?: boolean
   /** The name of its certificate; none: it presents none. */
   readonly as?: string | undefined
 }
