@@ -1,7 +1,8 @@
 /**
  * Two gateways on one Redis, fifty clients whose tokens live for ten seconds, a constant load, and one fault after the
  * other, at random. `node scripts/soak.ts [--seconds 300] [--seed 1]`; ends with figures, and with exit code 1 if a bound
- * is broken.
+ * is broken. What the gateways hold of the machine is compared between two moments of rest: one after a quarter of the
+ * time, when all that is made once has been made, and one at the end.
  */
 import { randomBytes } from 'node:crypto'
 import { Agent } from 'node:http'
@@ -9,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type GatewayProcess, startGatewayProcess } from '../test/faults/gateway-process.ts'
 import { get } from '../test/faults/load.ts'
-import { tokenFault } from '../test/faults/spent-tokens.ts'
+import { type TokenFault, tokenFault } from '../test/faults/spent-tokens.ts'
 import { setup } from '../test/global-setup.ts'
 import {
   answerBroken,
@@ -27,6 +28,7 @@ const seed = Number(values.seed ?? Date.now() % 100_000)
 const lifetime = 10
 const perSecond = 200
 const mebibyte = 1024 * 1024
+if (!(seconds >= 40)) throw new RangeError('in less than 40 seconds there is nothing to compare')
 
 /** Mulberry32: the same faults again for the same seed. */
 function createRandom(start: number): () => number {
@@ -39,20 +41,28 @@ function createRandom(start: number): () => number {
   }
 }
 
-const random = createRandom(seed)
+/** Faults and load apart: how many requests there were must not change which fault comes next. */
+const [planned, loaded] = [createRandom(seed), createRandom(seed + 1)]
 const lookThroughLogs = setup()
 const clients = Array.from({ length: 50 }, (_, index) => ({
   client_id: `client-${index}`,
   client_secret: createSecret(),
 }))
-const sso = await startAuthorizationServer({ lifetime, clients })
+const sso = await startAuthorizationServer({
+  lifetime,
+  clients,
+  configure: (configuration) => ({ ...configuration, extraTokenClaims: () => ({ issued_at: Date.now() }) }),
+})
 let redis = await startRedis()
 
-const arrived = { good: 0, refused: 0, 'no token': 0, expired: 0 }
+const arrived: Record<TokenFault | 'good' | 'refused', number> = {
+  ...{ good: 0, refused: 0 },
+  ...{ 'no token': 0, expired: 0, 'too late': 0 },
+}
 let refusing = false
 const upstream = await startUpstream((_request, response, seen) => {
   const fault = tokenFault(seen, Date.now())
-  const refuse = refusing || random() < 0.002
+  const refuse = refusing || loaded() < 0.002
   arrived[fault ?? (refuse ? 'refused' : 'good')] += 1
   response.writeHead(refuse ? 401 : 200).end('welcome')
 })
@@ -71,7 +81,8 @@ const env = {
 }
 /** With little room, so that what is not needed any more goes soon, and what stays is seen. */
 const room = ['--max-old-space-size=64', '--max-semi-space-size=2']
-const gateways = await Promise.all([1, 2].map(() => startGatewayProcess(yaml, env, room)))
+const told = ['--expose-gc', '--import', new URL('tell-heap.ts', import.meta.url).href]
+const gateways = await Promise.all([1, 2].map(() => startGatewayProcess(yaml, env, [...room, ...told])))
 
 /** Each is there for so many milliseconds, and gone when it is over. */
 const faults: Record<string, (milliseconds: number) => Promise<void>> = {
@@ -111,51 +122,76 @@ async function answering(answer: typeof answerNever, milliseconds: number): Prom
 
 const statuses = new Map<string, number>()
 const count = (what: string) => statuses.set(what, (statuses.get(what) ?? 0) + 1)
-const agent = new Agent({ keepAlive: true, maxSockets: 500 })
 
 /** One request, of which some are given up by who sent them. */
-async function sendOne(number: number): Promise<void> {
+async function sendOne(number: number, agent: Agent): Promise<void> {
   const port = gateways[number % gateways.length]?.port ?? 0
-  const path = `/client-${Math.floor(random() * clients.length)}`
-  const leaving = random() < 0.02 ? AbortSignal.timeout(1 + Math.floor(random() * 30)) : undefined
+  const path = `/client-${Math.floor(loaded() * clients.length)}`
+  const leaving = loaded() < 0.02 ? AbortSignal.timeout(1 + Math.floor(loaded() * 30)) : undefined
   const { status } = await get({ port, path, agent, signal: leaving })
   count(leaving?.aborted ? 'given up' : String(status))
 }
 
-async function usage() {
-  const each = await Promise.all(gateways.map((gateway) => gateway.usage()))
-  return {
-    memory: Math.max(...each.map(({ memory }) => memory)),
-    handles: Math.max(...each.map(({ handles }) => handles)),
+const start = performance.now()
+const elapsed = () => (performance.now() - start) / 1000
+let sent = 0
+
+/** The constant load, until it is stopped; then every request has been answered, and every connection of ours is closed. */
+function startLoad(): () => Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 500 })
+  const underWay = new Set<Promise<void>>()
+  const [from, before] = [elapsed(), sent]
+  const timer = setInterval(() => {
+    for (; sent - before < (elapsed() - from) * perSecond && underWay.size < 500; sent++) {
+      const one: Promise<void> = sendOne(sent, agent).finally(() => underWay.delete(one))
+      underWay.add(one)
+    }
+  }, 5)
+  return async () => {
+    clearInterval(timer)
+    await Promise.all(underWay)
+    agent.destroy()
   }
 }
 
-const start = performance.now()
-const elapsed = () => (performance.now() - start) / 1000
-const underWay = new Set<Promise<void>>()
-let sent = 0
-const timer = setInterval(() => {
-  for (; sent < elapsed() * perSecond && underWay.size < 500; sent++) {
-    const one: Promise<void> = sendOne(sent).finally(() => underWay.delete(one))
-    underWay.add(one)
-  }
-}, 5)
+interface Held {
+  readonly heap: number
+  readonly memory: number
+  readonly handles: number
+}
+
+let measured = 0
+
+/** What each gateway holds when nothing is asked of it. */
+async function measure(): Promise<Held[]> {
+  measured += 1
+  return Promise.all(
+    gateways.map(async ({ program, usage }) => {
+      program.child.kill('SIGUSR2')
+      const never = pause(10_000, undefined, { ref: false }).then(() => Promise.reject(new Error('no heap was told')))
+      const { used, collected } = await Promise.race([program.line({ msg: 'heap', number: measured }), never])
+      if (collected !== true) throw new Error('garbage was not collected')
+      return { heap: Number(used), ...(await usage()) }
+    }),
+  )
+}
 
 const happened = new Map<string, number>()
 const names = Object.keys(faults)
-let warm: Awaited<ReturnType<typeof usage>> | undefined
-const curve: number[] = []
-while (elapsed() < seconds) {
-  if (elapsed() > seconds / 4) warm ??= await usage()
-  const name = names[Math.floor(random() * names.length)] ?? ''
-  happened.set(name, (happened.get(name) ?? 0) + 1)
-  await faults[name]?.(500 + random() * 4000)
-  await pause(random() * 3000)
-  curve.push(Math.round((await usage()).memory / mebibyte))
+
+/** One fault after the other, by the plan, as long as the load lasts. */
+async function soakFor(time: number): Promise<void> {
+  const stopLoad = startLoad()
+  const end = elapsed() + time
+  while (elapsed() < end) {
+    const [name = '', lasting, between] = [names[Math.floor(planned() * names.length)], planned(), planned()]
+    happened.set(name, (happened.get(name) ?? 0) + 1)
+    // Longer than half of a token's life: some run out meanwhile.
+    await faults[name]?.(500 + lasting * 6500)
+    await pause(between * 3000)
+  }
+  await stopLoad()
 }
-clearInterval(timer)
-await Promise.all(underWay)
-agent.destroy()
 
 /** Once all is well again, so are all clients: the longest pause after failures is 60 s. */
 async function untilWell(): Promise<number> {
@@ -169,11 +205,20 @@ async function untilWell(): Promise<number> {
   }
 }
 
-const recovery = await untilWell()
+/** Well again, and at rest until tokens are renewed no more and idle connections are given up. */
+async function untilAtRest(): Promise<number> {
+  const recovery = await untilWell()
+  await pause(lifetime * 1500)
+  return recovery
+}
+
+await soakFor(seconds / 4)
+const firstRecovery = await untilAtRest()
+const before = await measure()
+await soakFor((seconds * 3) / 4)
+const recovery = Math.max(firstRecovery, await untilAtRest())
+const after = await measure()
 const lasted = elapsed()
-// Until idle connections are given up.
-await pause(8000)
-const last = await usage()
 const tokenRequests = sso.requestsTo('token').length
 const lines = gateways.flatMap(({ program }: GatewayProcess) => program.lines())
 const unforeseen = lines.filter(({ code }) => code === 'internal_error').length
@@ -181,7 +226,8 @@ const codes = Map.groupBy(
   lines.filter(({ msg, code }) => msg === 'request' && code !== 'ok'),
   ({ code }) => String(code),
 )
-const grown = { memory: last.memory - (warm ?? last).memory, handles: last.handles - (warm ?? last).handles }
+const growths = (of: keyof Held) => after.map((held, index) => held[of] - (before[index]?.[of] ?? Number.NaN))
+const growsBy = (of: keyof Held, most: number) => growths(of).every((growth) => growth <= most)
 await Promise.all(gateways.map((gateway) => gateway.stop('SIGTERM')))
 await Promise.all([sso.stop(), upstream.stop(), redis.stop()])
 
@@ -191,12 +237,14 @@ const mostTokenRequests = clients.length * (lasted / (lifetime / 2) + 1) * gatew
 const bounds: readonly (readonly [what: string, kept: boolean])[] = [
   ['no request without a token', arrived['no token'] === 0],
   ['no request with an expired token', arrived.expired === 0],
+  ['none in the last tenth of its life', arrived['too late'] === 0],
   ['no answer but 200, 502 and 503', [...statuses.keys()].every((name) => /^(200|502|503|given up)$/.test(name))],
   ['nothing unforeseen', unforeseen === 0],
   ['all is well again within 65 s', recovery < 65],
   ['no more token requests than there is reason for', tokenRequests <= mostTokenRequests],
-  ['memory grows by less than 32 MiB', grown.memory < 32 * mebibyte],
-  ['handles grow by fewer than 30', grown.handles < 30],
+  ['what is alive in the heap grows by 4 MiB at most', growsBy('heap', 4 * mebibyte)],
+  ['memory grows by 32 MiB at most', growsBy('memory', 32 * mebibyte)],
+  ['handles grow by 4 at most', growsBy('handles', 4)],
   ['no secret in any log', isClean()],
 ]
 
@@ -214,14 +262,20 @@ const inMebibytes = (bytes: number) => `${(bytes / mebibyte).toFixed(1)} MiB`
 const listed = (entries: Iterable<readonly [string, unknown]>) =>
   [...entries].map(([name, value]) => `${name} ${value}`).join(', ')
 
+/** For each gateway, at both moments of rest. */
+function describeHeld(of: keyof Held): string {
+  const written = (value: number) => (of === 'handles' ? String(value) : inMebibytes(value))
+  const each = after.map((held, index) => `${written(before[index]?.[of] ?? Number.NaN)} → ${written(held[of])}`)
+  return `${`${of} at rest`.padEnd(18)}${each.join(', ')}`
+}
+
 process.stdout.write(`${seconds} s, seed ${seed}
 requests          ${sent}
 answers           ${listed([...statuses].sort())}
 codes             ${listed([...codes].map(([code, all]) => [code, all.length] as const))}
 at the upstream   ${listed(Object.entries(arrived))}
 token requests    ${tokenRequests} (at most ${Math.floor(mostTokenRequests)})
-memory            ${inMebibytes(last.memory)}, grown by ${inMebibytes(grown.memory)} since a quarter of the time; after each fault ${curve.join(' ')}
-handles           ${last.handles}, grown by ${grown.handles}
+${(['heap', 'memory', 'handles'] as const).map(describeHeld).join('\n')}
 well again after  ${recovery.toFixed(1)} s
 faults            ${listed(happened)}
 ${bounds.map(([what, kept]) => `${kept ? 'kept  ' : 'BROKEN'}  ${what}`).join('\n')}

@@ -1,3 +1,4 @@
+import { createBoundedMap } from './base/bounded-map.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Secret } from './base/secret.ts'
@@ -38,7 +39,7 @@ export function createClientTokens(
   const { log = createLog(), clock = systemClock } = options
   const servers = createServers(config, clock)
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
-  const requests = new Map<string, ReturnType<typeof egress.requestFor>>()
+  const requests = createBoundedMap<ReturnType<typeof egress.requestFor>>()
   return {
     async get(client, wish = {}, signal) {
       const name = JSON.stringify([client, wish])

@@ -33,41 +33,13 @@ export interface IssuedToken {
  * @throws {GatewayError} `authorization_server_unavailable` (no answer, 5xx, 429), `authorization_server_refused` (an
  * OAuth error), `authorization_server_invalid_response` (anything else that is no token). None of them holds the answer.
  */
-export async function requestToken({
-  server,
-  clientId,
-  credential,
-  parameters,
-}: ClientCredentialsRequest): Promise<IssuedToken> {
+export async function requestToken(request: ClientCredentialsRequest): Promise<IssuedToken> {
+  const { server, credential } = request
   const tokenEndpoint = await server.endpoint('token_endpoint', { certificate: credential.tls })
   const metadata = { issuer: server.issuer ?? tokenEndpoint, token_endpoint: tokenEndpoint }
-  const client = { client_id: clientId }
-  const sent: string[] = []
-  const response = await clientCredentialsGrantRequest(
-    metadata,
-    client,
-    (...request) => {
-      const added = credential.authenticate(...request)
-      // Now and not when the answer comes: by then its file may hold another one.
-      if (credential.secret) sent.push(credential.secret.recent())
-      return added
-    },
-    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])),
-    {
-      // The endpoint was checked when it was configured or discovered.
-      [allowInsecureRequests]: true,
-      async [customFetch](url, { method, headers, body }) {
-        sent.push(...credentialsIn(headers, new URLSearchParams(String(body))))
-        // Not before the request is signed: the certificate may have changed meanwhile.
-        const http = server.httpWith(credential.tls)
-        return http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
-          throw (credential.tls && refusalOfCertificate(error)) ?? error
-        })
-      },
-    },
-  )
+  const { response, secrets } = await send(request, metadata)
   if (response.status !== 200) {
-    const known = credential.secret ? [...sent, credential.secret.read()] : sent
+    const known = credential.secret ? [...secrets, credential.secret.read()] : secrets
     throw await refusalOf(response, known, server.clock.now())
   }
   const answer = await readAnswer(response)
@@ -80,13 +52,45 @@ export async function requestToken({
     access_token: accessToken,
     token_type: type,
     scope,
-  } = await processClientCredentialsResponse(metadata, client, normalized).catch(() => {
+  } = await processClientCredentialsResponse(metadata, { client_id: request.clientId }, normalized).catch(() => {
     throw invalid('the answer is no bearer token: access_token, token_type or scope is missing or malformed')
   })
   if (type !== 'bearer') throw invalid('the token_type is not Bearer')
   // A line break in it would begin a header of its own.
   if (!/^[\x21-\x7e]+$/.test(accessToken)) throw invalid('the access token has characters that no header takes')
   return { accessToken, scope, expiresIn: readExpiresIn(answer.expires_in) }
+}
+
+/** The answer, and what was sent that it must not be quoted with. */
+async function send(
+  { server, clientId, credential, parameters }: ClientCredentialsRequest,
+  metadata: { readonly issuer: string; readonly token_endpoint: string },
+): Promise<{ readonly response: Response; readonly secrets: readonly string[] }> {
+  const secrets: string[] = []
+  const response = await clientCredentialsGrantRequest(
+    metadata,
+    { client_id: clientId },
+    (...request) => {
+      const added = credential.authenticate(...request)
+      // Now and not when the answer comes: by then its file may hold another one.
+      if (credential.secret) secrets.push(credential.secret.recent())
+      return added
+    },
+    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])),
+    {
+      // The endpoint was checked when it was configured or discovered.
+      [allowInsecureRequests]: true,
+      async [customFetch](url, { method, headers, body }) {
+        secrets.push(...credentialsIn(headers, new URLSearchParams(String(body))))
+        // Not before the request is signed: the certificate may have changed meanwhile.
+        const http = server.httpWith(credential.tls)
+        return http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
+          throw (credential.tls && refusalOfCertificate(error)) ?? error
+        })
+      },
+    },
+  )
+  return { response, secrets }
 }
 
 /** What a request holds that is as good as its client. */

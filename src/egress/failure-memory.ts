@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 
@@ -21,11 +22,10 @@ export interface FailureMemory {
 }
 
 const firstPause = 1000
-const mostFailures = 10_000
 
 /** The pause is 1 s at first, and doubles up to `longestPause`; a `Retry-After` that asks for more is honoured. */
 export function createFailureMemory(clock: Clock, longestPause: number): FailureMemory {
-  const failures = new Map<string, Failure>()
+  const failures = createBoundedMap<Failure>()
 
   /** What was under way when the first one failed fails too, and tells nothing new but how long to stay away. */
   function next(known: Failure | undefined, error: GatewayError): Failure {
@@ -49,10 +49,7 @@ export function createFailureMemory(clock: Clock, longestPause: number): Failure
     },
     failed(key, error) {
       const failure = next(failures.get(key), error)
-      failures.delete(key)
       failures.set(key, failure)
-      const [oldest] = failures.keys()
-      if (failures.size > mostFailures && oldest !== undefined) failures.delete(oldest)
       return again(error, failure.until - clock.elapsed(), reasonOf(error))
     },
     succeeded(key, askedAt) {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -42,15 +42,14 @@ const leasePatience = 2000
 const longestPatience = 8000
 /** A token that is no good any more when it comes is asked for again after this. */
 const shortestInterval = 1000
-const mostRemembered = 10_000
 
 export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetcherContext): TokenFetcher {
   const endpoints = createGuardedEndpoints(clock)
-  const warned = new LRUCache<string, true>({ max: mostRemembered })
+  const warned = createBoundedMap<true>()
   /** What is wrong with the files of each client. */
   const faults = new Map<string, string | undefined>()
   /** Requests whose token came without life in it, and when they may be sent again. */
-  const pauses = new LRUCache<string, number>({ max: mostRemembered })
+  const pauses = createBoundedMap<number>()
 
   async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken> {
     const keys = request.keys('again')

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { TokenRefusal } from '../authorization-server/token-refusal.ts'
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -46,7 +46,6 @@ export interface TokenSourceContext {
 const renewalInterval = 5000
 /** So old a token must be before an upstream's word against it counts. */
 const refusableAge = 10_000
-const mostRemembered = 10_000
 
 export function createTokenSource({
   clock,
@@ -58,7 +57,7 @@ export function createTokenSource({
   const tokens = createHeldTokens(clock)
   const fetcher = createTokenFetcher({ clock, log, cache, defaultLife: options.default_expires_in })
   const flights = new Map<string, Promise<ObtainedToken>>()
-  const forcedAt = new LRUCache<string, number>({ max: mostRemembered })
+  const forcedAt = createBoundedMap<number>()
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {

@@ -35,7 +35,7 @@ routes: [{ path: /api, callers: { networks: [loopback] }, token: { client: batch
   const other = await startGateway(yaml, { clock, env })
   try {
     const status = async (gateway: typeof one) =>
-      (await ask(gateway.port, 'GET /api HTTP/1.1\r\nHost: a\r\n\r\n')).status
+      (await ask(gateway.port, 'GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n')).status
     await Promise.all([one.gateway.ready(), other.gateway.ready()])
     expect(await status(one)).toBe(200)
     revoked = true

@@ -55,7 +55,7 @@ function send(port: number, bytes: string): { socket: Socket; answer: Promise<st
 
 it('a caller that takes longer for a small body than its token lives gets its request through with another one', async () => {
   const gateway = await start(upstream.url)
-  const { socket, answer } = send(gateway.port, 'POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh')
+  const { socket, answer } = send(gateway.port, 'POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nh')
   await until(() => sso.requests.length === 1)
   await clock.advance(2 * life * 1000)
   socket.write('i')
@@ -76,7 +76,7 @@ it('a token that has gone bad while the upstream was not to be reached goes out 
   const { port, stop } = await listen(silent)
   stops.push(stop)
   const gateway = await start(`https://127.0.0.1:${port}`)
-  const { answer } = send(gateway.port, 'GET /api HTTP/1.1\r\nHost: a\r\n\r\n')
+  const { answer } = send(gateway.port, 'GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until(() => sockets.size === 1)
   await clock.advance(life * 1000)
   expect(await answer).toBe('HTTP/1.1 504 Gateway Timeout')

@@ -1,0 +1,13 @@
+import { LRUCache } from 'lru-cache'
+
+const mostEntries = 10_000
+
+/** A map that does not grow for ever: past 10,000 entries the one goes that nobody looked at for longest. */
+export type BoundedMap<Value extends NonNullable<unknown>> = Pick<
+  LRUCache<string, Value>,
+  'get' | 'has' | 'set' | 'delete'
+>
+
+export function createBoundedMap<Value extends NonNullable<unknown>>(): BoundedMap<Value> {
+  return new LRUCache<string, Value>({ max: mostEntries })
+}
