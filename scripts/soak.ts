@@ -21,6 +21,7 @@ import {
 import { startRedis } from '../test/harness/redis.ts'
 import { createSecret, registerSecret } from '../test/harness/secrets.ts'
 import { startUpstream } from '../test/harness/upstream.ts'
+import { createRandom } from './random.ts'
 
 const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })
 const seconds = Number(values.seconds ?? 300)
@@ -29,17 +30,6 @@ const lifetime = 10
 const perSecond = 200
 const mebibyte = 1024 * 1024
 if (!(seconds >= 40)) throw new RangeError('in less than 40 seconds there is nothing to compare')
-
-/** Mulberry32: the same faults again for the same seed. */
-function createRandom(start: number): () => number {
-  let state = start >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Faults and load apart: how many requests there were must not change which fault comes next. */
 const [planned, loaded] = [createRandom(seed), createRandom(seed + 1)]

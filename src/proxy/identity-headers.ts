@@ -31,7 +31,9 @@ export function claimText(claim: unknown): string | undefined {
 }
 
 function isScalar(value: unknown): boolean {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  // Beyond these, neighbouring numbers are read as one and the same: two users would arrive as one.
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
+  return typeof value === 'string' || typeof value === 'boolean'
 }
 
 // A blank at either end is lost on the way: the user " admin" would arrive as "admin".

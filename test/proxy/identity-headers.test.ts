@@ -7,6 +7,10 @@ test.each([
   ['email profile', 'email profile'],
   [['email', 'profile'], 'email profile'],
   [42, '42'],
+  [2 ** 53 - 1, '9007199254740991'],
+  // Which number stood in the token cannot be told any more.
+  [2 ** 53, undefined],
+  [-1e21, undefined],
   [true, 'true'],
   ['Zoë', 'Zo%C3%AB'],
   ['a\r\nX-Admin: 1', 'a%0D%0AX-Admin: 1'],
