@@ -15,7 +15,7 @@ let client: HttpClient
 
 beforeEach(async () => {
   server = await startUpstream(answerWith(200, { fine: true }))
-  client = createHttpClient({ timeout: 300 })
+  client = createHttpClient({ timeout: 5000 })
 })
 afterEach(() => Promise.all([server.stop(), client.close()]))
 
@@ -38,7 +38,9 @@ describe('an exchange is bounded', () => {
       const drip = setInterval(() => response.write(' '), 50)
       response.on('close', () => clearInterval(drip))
     })
-    const error = await failureOf(client.fetch(server.url))
+    const impatient = createHttpClient({ timeout: 300 })
+    onTestFinished(() => impatient.close())
+    const error = await failureOf(impatient.fetch(server.url))
     expect([error.code, error.options.reason]).toEqual(['authorization_server_unavailable', `${server.url}/: TIMEOUT`])
   })
 })
