@@ -1,15 +1,15 @@
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
-import type { ServerOptions } from 'node:https'
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { attachTo, isRefused, serverOptions, takeAwaitingContinue } from './attach.ts'
+import { takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
+import { createDoor, type GatewayListener } from './door.ts'
 import { expiryOf, isSpent } from './egress/access-token.ts'
 import { answerError, toGatewayError } from './error-response.ts'
+import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
 import { readBearerToken } from './ingress/bearer-token.ts'
 import { verifiedCertificate } from './ingress/certificate-callers.ts'
@@ -26,35 +26,18 @@ import {
   requireSingleHeaders,
 } from './proxy/request-head.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
-import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
-import { asksForWebSocket, isWebSocketRequest, requireWebSocketRequest } from './proxy/upgrade-request.ts'
+import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
+import { asksForWebSocket, requireWebSocketRequest } from './proxy/upgrade-request.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
-import { logRefusal, logRequest, logUpgradeEnd, noteRefusal, type Outcome, statusOf } from './request-log.ts'
+import { logRequest, logUpgradeEnd, noteRefusal, statusOf } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
-import { type Listener, type Parts, type Route, wire } from './wiring.ts'
+import { type Parts, type Route, wire } from './wiring.ts'
 
 export interface GatewayOptions {
   /** Default: lines of JSON on standard output. */
   readonly log?: Log
   readonly clock?: Clock
-}
-
-/** One listener's way in. */
-export interface GatewayListener {
-  /** Whether the listener has `tls`: then its server is one of `https.createServer`. */
-  readonly encrypted: boolean
-  /** Options for `http.createServer` or `https.createServer`: what Node takes only there. */
-  readonly serverOptions: ServerOptions
-  /** Answers every request. */
-  handler(request: IncomingMessage, response: ServerResponse): void
-  /** For an Express app: calls `next()` only when no pattern owns the path, and never after a refusal. */
-  middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
-  /**
-   * Sets the listener's limits on a server, takes over what Node would answer by itself, and keeps its certificate new.
-   * @throws {TypeError} if the listener has `tls`, and the server has none
-   */
-  attach(server: Server): void
 }
 
 /** A gateway. Its own way in is that of the listener which stands first in the configuration. */
@@ -82,7 +65,7 @@ export interface Gateway extends GatewayListener {
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
   const { log = createLog(), clock = systemClock } = options
   const parts = wire(config, { log, clock })
-  const doors = new Map(parts.listeners.map((listener) => [listener.name, createDoor(listener, parts)]))
+  const doors = new Map(parts.listeners.map((listener) => [listener.name, createDoor(listener, parts, handleRequest)]))
   const [first] = doors.values()
   if (!first) throw new TypeError('the configuration has no listener')
   return {
@@ -104,91 +87,6 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
       return parts.close()
     },
   }
-}
-
-/** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
-const lastResponses = new WeakMap<object, ServerResponse>()
-
-function createDoor(listener: Listener, parts: Parts): GatewayListener {
-  const handle = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    next?: (error?: unknown) => void,
-    upgrade?: UpgradeConnection,
-  ) => {
-    if (isRefused(request)) {
-      request.socket.destroy()
-      return
-    }
-    const previous = lastResponses.get(request.socket)
-    lastResponses.set(request.socket, response)
-    const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
-    const onItsWay = handleRequest({
-      request,
-      response,
-      target,
-      listener,
-      parts,
-      requestId: randomUUID(),
-      startedAt: performance.now(),
-      outcome: { code: 'ok' },
-      previous,
-      next,
-      upgrade,
-    })
-      // Only the answering or the logging of an error can fail here, and neither may end the process.
-      .catch(() => {
-        parts.metrics.countInternalError()
-        request.socket.destroy()
-      })
-      .finally(() => parts.inFlight.delete(onItsWay))
-    parts.inFlight.add(onItsWay)
-  }
-  return {
-    encrypted: listener.tls !== undefined,
-    serverOptions: { ...serverOptions(listener.options), ...listener.tls?.serverOptions },
-    handler: (request, response) => handle(request, response),
-    middleware: (request, response, next) => handle(request, response, next),
-    attach: (server) =>
-      attachTo(server, {
-        options: listener.options,
-        context: { realm: listener.realm },
-        tls: listener.tls,
-        refused: (error, socket) => {
-          logRefusal(parts.log, listener.name, error, socket)
-          parts.metrics.countRefusedConnection(listener.name, error.code)
-        },
-        upgrades: {
-          areTaken: isWebSocketRequest,
-          areOurs: (request) => ownsPath(listener, request),
-          take(taken) {
-            const upgrade = openUpgrade(taken)
-            parts.upgraded.add(taken.socket)
-            taken.socket.once('close', () => parts.upgraded.delete(taken.socket))
-            handle(taken.request, upgrade.response, undefined, upgrade)
-          },
-        },
-      }),
-  }
-}
-
-/** One request on its way. */
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  /** As the caller sent it, also where an application has cut its own prefix off. */
-  readonly target: string
-  readonly listener: Listener
-  readonly parts: Parts
-  readonly requestId: string
-  readonly startedAt: number
-  readonly outcome: Outcome
-  /** The response before this one on the same connection. */
-  readonly previous: ServerResponse | undefined
-  /** Given where another application may own the path. */
-  readonly next: ((error?: unknown) => void) | undefined
-  /** Given where the caller asks for a WebSocket, and its connection can become one. */
-  readonly upgrade: UpgradeConnection | undefined
 }
 
 /** The way of one request. This is the only place that knows the order. */
@@ -215,19 +113,6 @@ async function ownTurn({ response, previous, upgrade }: Exchange): Promise<void>
   if (!previous || previous.writableFinished || previous.destroyed) return
   await new Promise((resolve) => previous.once('close', resolve))
   if (response.destroyed) throw new GatewayError('caller_gone')
-}
-
-/** The caller may leave while it waits: then nobody goes on for it, and what it waited for goes on for the others. */
-async function whileOpen<Value>(response: ServerResponse, work: Promise<Value>): Promise<Value> {
-  const { promise: left, reject } = Promise.withResolvers<never>()
-  const leave = () => reject(new GatewayError('caller_gone'))
-  if (response.destroyed) leave()
-  response.once('close', leave)
-  try {
-    return await Promise.race([work, left])
-  } finally {
-    response.off('close', leave)
-  }
 }
 
 type Reading = ReturnType<typeof readRequest>
@@ -258,18 +143,6 @@ function readRequest({ request, target, listener, parts, outcome, upgrade }: Exc
 function requireUpgrade(request: IncomingMessage, upgrade: UpgradeConnection | undefined): void {
   requireWebSocketRequest(request)
   if (!upgrade) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
-}
-
-/** True unless no pattern owns the request: what is faulty is refused here, and goes to nobody else. */
-function ownsPath({ routes, options }: Listener, request: IncomingMessage): boolean {
-  const { rawHeaders, method = '', url = '', httpVersion } = request
-  try {
-    const target = readRequestTarget(url, { targetLength: options.limits.target_length })
-    routes.match({ target, host: readHost(headerValues(rawHeaders, 'host')[0], httpVersion), methods: [method] })
-    return true
-  } catch (error) {
-    return !(error instanceof GatewayError && error.code === 'no_route')
-  }
 }
 
 function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
+import { attachTo, isRefused, serverOptions } from './attach.ts'
+import { GatewayError } from './base/errors.ts'
+import type { Exchange } from './exchange.ts'
+import { headerValues } from './proxy/header-names.ts'
+import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
+import { isWebSocketRequest } from './proxy/upgrade-request.ts'
+import { logRefusal } from './request-log.ts'
+import { readHost } from './routes/host.ts'
+import { readRequestTarget } from './routes/request-target.ts'
+import type { Listener, Parts } from './wiring.ts'
+
+/** One listener's way in. */
+export interface GatewayListener {
+  /** Whether the listener has `tls`: then its server is one of `https.createServer`. */
+  readonly encrypted: boolean
+  /** Options for `http.createServer` or `https.createServer`: what Node takes only there. */
+  readonly serverOptions: ServerOptions
+  /** Answers every request. */
+  handler(request: IncomingMessage, response: ServerResponse): void
+  /** For an Express app: calls `next()` only when no pattern owns the path, and never after a refusal. */
+  middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
+  /**
+   * Sets the listener's limits on a server, takes over what Node would answer by itself, and keeps its certificate new.
+   * @throws {TypeError} if the listener has `tls`, and the server has none
+   */
+  attach(server: Server): void
+}
+
+/** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
+const lastResponses = new WeakMap<object, ServerResponse>()
+
+/** Opens a listener's way in; `handle` takes each request on its way, and answers it in any case. */
+export function createDoor(
+  listener: Listener,
+  parts: Parts,
+  handle: (exchange: Exchange) => Promise<void>,
+): GatewayListener {
+  const take = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    next?: (error?: unknown) => void,
+    upgrade?: UpgradeConnection,
+  ) => {
+    if (isRefused(request)) {
+      request.socket.destroy()
+      return
+    }
+    const previous = lastResponses.get(request.socket)
+    lastResponses.set(request.socket, response)
+    const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
+    const onItsWay = handle({
+      request,
+      response,
+      target,
+      listener,
+      parts,
+      requestId: randomUUID(),
+      startedAt: performance.now(),
+      outcome: { code: 'ok' },
+      previous,
+      next,
+      upgrade,
+    })
+      // Only the answering or the logging of an error can fail here, and neither may end the process.
+      .catch(() => {
+        parts.metrics.countInternalError()
+        request.socket.destroy()
+      })
+      .finally(() => parts.inFlight.delete(onItsWay))
+    parts.inFlight.add(onItsWay)
+  }
+  return {
+    encrypted: listener.tls !== undefined,
+    serverOptions: { ...serverOptions(listener.options), ...listener.tls?.serverOptions },
+    handler: (request, response) => take(request, response),
+    middleware: (request, response, next) => take(request, response, next),
+    attach: (server) =>
+      attachTo(server, {
+        options: listener.options,
+        context: { realm: listener.realm },
+        tls: listener.tls,
+        refused: (error, socket) => {
+          logRefusal(parts.log, listener.name, error, socket)
+          parts.metrics.countRefusedConnection(listener.name, error.code)
+        },
+        upgrades: {
+          areTaken: isWebSocketRequest,
+          areOurs: (request) => ownsPath(listener, request),
+          take(taken) {
+            const upgrade = openUpgrade(taken)
+            parts.upgraded.add(taken.socket)
+            taken.socket.once('close', () => parts.upgraded.delete(taken.socket))
+            take(taken.request, upgrade.response, undefined, upgrade)
+          },
+        },
+      }),
+  }
+}
+
+/** True unless no pattern owns the request: what is faulty is refused here, and goes to nobody else. */
+function ownsPath({ routes, options }: Listener, request: IncomingMessage): boolean {
+  const { rawHeaders, method = '', url = '', httpVersion } = request
+  try {
+    const target = readRequestTarget(url, { targetLength: options.limits.target_length })
+    routes.match({ target, host: readHost(headerValues(rawHeaders, 'host')[0], httpVersion), methods: [method] })
+    return true
+  } catch (error) {
+    return !(error instanceof GatewayError && error.code === 'no_route')
+  }
+}
