@@ -19,6 +19,8 @@ const invalid = `${root}test/config/invalid/`
 /** What a file is called that is not there; keys and certificates are found beside it. */
 const file = `${invalid}fuzz.yaml`
 
+/** When the dates in it are judged. */
+const now = Date.UTC(2026, 10, 1)
 const hidden = 'a-secret-that-nobody-prints'
 const env: Readonly<Record<string, string>> = {
   ...listenerEnv,
@@ -77,16 +79,17 @@ routes:
   - { path: /a/*/b/**, host: "*.example.com", methods: [GET, POST], require: { scopes: [a], claims: { "x.y": [z] }, issuers: [sso] }, upstream: "http://a:8080" }
   - { path: /c, require: { any_scope: [a, b] }, callers: { certificates: { subjects: ["CN=a,O=b"], dns_names: [a.example], uris: ["spiffe://a/b"] } }, upstream: "http://a:8080" }
   - { path: /d/**, callers: { networks: [loopback] }, browsers: true, hosts: [a.example], token: { client: one, scopes: [a] }, upstream_401: pass, upstream: { url: "https://a.example/b", strip_prefix: /d, add_prefix: /e, host: preserve, timeouts: *patience, replay_body: 16KiB } }
-  - { path: /e, require: any_token, mode: report, until: 2099-01-01, end_at_token_expiry: false, identity_headers: { X-Scope: scope }, upstream: "http://a:8080" }
+  - { path: /e, require: any_token, mode: report, until: 2027-01-01, end_at_token_expiry: false, identity_headers: { X-Scope: scope }, upstream: "http://a:8080" }
   - { path: /f, public: true, forwarded_headers: false, upstream: "http://a:8080" }
 `
 
-const good = [readFileSync(`${root}config/scopegate.yaml`, 'utf8'), richExample]
+/** Accepted as they are. */
+export const goodConfigurations = [readFileSync(`${root}config/scopegate.yaml`, 'utf8'), richExample]
 const broken = readdirSync(invalid)
   .filter((name) => name.endsWith('.yaml'))
   .sort()
   .map((name) => readFileSync(`${invalid}${name}`, 'utf8'))
-const lines = [...new Set([...good, ...broken].flatMap((text) => text.split('\n')))]
+const lines = [...new Set([...goodConfigurations, ...broken].flatMap((text) => text.split('\n')))]
 
 const nastyScalars: readonly unknown[] = [
   ...[
@@ -219,7 +222,7 @@ const nastyText = [
 
 /** A configuration, as text. */
 export function createConfiguration(random: Random): string {
-  const text = chance(random, 0.7) ? pick(random, good) : pick(random, broken)
+  const text = chance(random, 0.7) ? pick(random, goodConfigurations) : pick(random, broken)
   if (chance(random, 0.55)) return mutateTree(random, text)
   return mutate(random, text, [...lines, ...nastyText, ...nastyScalars.map(String)], 3)
 }
@@ -227,7 +230,7 @@ export function createConfiguration(random: Random): string {
 /** Changes what it says and not how it is written. */
 function mutateTree(random: Random, text: string): string {
   const tree = parseOr(text)
-  const other = parseOr(pick(random, [...good, ...broken]))
+  const other = parseOr(pick(random, [...goodConfigurations, ...broken]))
   for (let count = 1 + below(random, 3); count > 0; count--) mutateNode(random, tree, other)
   try {
     return stringify(tree, { aliasDuplicateObjects: chance(random, 0.2) })
@@ -299,7 +302,7 @@ export interface Tried {
 export async function tryConfiguration(text: string): Promise<Tried> {
   const start = performance.now()
   try {
-    const config = parseConfig(text, { file, env })
+    const config = parseConfig(text, { file, env, now })
     const took = performance.now() - start
     return { accepted: true, faults: [...slowness(took), ...(await tryGateway(config))] }
   } catch (error) {

@@ -1,5 +1,5 @@
 import { createRandom, deriveSeed } from '../random.ts'
-import { createConfiguration, keepNamesAtHome, tryConfiguration } from './configurations.ts'
+import { createConfiguration, goodConfigurations, keepNamesAtHome, tryConfiguration } from './configurations.ts'
 import { exchange } from './exchange.ts'
 import { createRequestCase, type RequestCase, withTokens } from './requests.ts'
 import { type Stage, startStage } from './stage.ts'
@@ -103,10 +103,11 @@ function createRun(seed: number) {
 
   async function configurations(indices: readonly number[]): Promise<void> {
     for (const index of indices) {
-      const text = createConfiguration(createRandom(deriveSeed(seed, 'configurations', index)))
+      const unchanged = goodConfigurations[index]
+      const text = unchanged ?? createConfiguration(createRandom(deriveSeed(seed, 'configurations', index)))
       const { accepted, faults } = await tryConfiguration(text)
       await new Promise((resolve) => setImmediate(resolve))
-      const all = [...faults, ...unforeseen.splice(0)]
+      const all = [...faults, ...(unchanged && !accepted ? ['it is good, and refused'] : []), ...unforeseen.splice(0)]
       cases.configurations++
       run.accepted += accepted ? 1 : 0
       count(accepted ? 'configuration accepted' : 'configuration refused')

@@ -59,6 +59,8 @@ export async function startStage(): Promise<Stage> {
     yaml: configuration({ upstream, sockets, secured, sso }),
     files: { 'own.json': keySetOf(keys.own), 'others.json': keySetOf(keys.others) },
     env: { ...listenerEnv, SECRET: sso.client.client_secret },
+    // With little room, so that what is not needed any more goes soon, and what stays is seen.
+    nodeArgs: ['--max-old-space-size=96', '--max-semi-space-size=4'],
     secrets: [tokens.admin, tokens.reader, sso.client.client_secret, listenerEnv.KEY],
   })
   const before = await gateway.usage()

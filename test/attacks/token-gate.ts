@@ -106,7 +106,7 @@ export interface Attack {
 export interface TokenGate {
   readonly clock: TestClock
   readonly keyServer: KeyServer
-  /** A token is refused, to the byte as every other bad one; then a good one passes as ever. */
+  /** A token is refused twice, to the byte as every other bad one; in between a good one passes as ever. */
   refuses(token: string, reason: RegExp, refusal?: Refusal, target?: string): Promise<void>
   /** The same for a whole request. */
   refusesRequest(attack: Attack): Promise<void>
@@ -182,6 +182,8 @@ export function guardTokens({ servers, key, routes = [], good = {} }: GateWish):
     for (const piece of lines.split(/[\s.,;=]+/).filter((text) => text.length > 40))
       expect(JSON.stringify(line)).not.toContain(piece)
     await passes(goodToken)
+    // What is bad stays so: it has not been remembered either.
+    expect(await send(method, target, lines, body)).toBe(answerOf(refusal))
     expect(upstream.answered.slice(before)).toHaveLength(1)
   }
 
