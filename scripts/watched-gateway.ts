@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { createLeakFinder } from '../test/harness/secrets.ts'
+import { createLeakFinder } from '../test/harness/leaks.ts'
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 const mostStartMilliseconds = 15_000
