@@ -77,10 +77,17 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
   })
   // An expectation that is none: the reading of the request answers 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-  server.on('connect', (_request, socket) =>
-    refuse(socket as Socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true })),
-  )
   const unfinished = new WeakMap<object, Set<ServerResponse>>()
+  server.on('connect', (_request, stream) => {
+    const socket = stream as Socket
+    const responses = [...(unfinished.get(socket) ?? [])]
+    if (responses.length === 0)
+      return refuse(socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true }))
+    // The caller would take the refusal for the answer to its first request. Of a connection that Node has handed over, it
+    // tells the end to that one alone: those behind it would wait for ever, and as many of them as a caller likes.
+    socket.on('error', () => socket.destroy())
+    for (const response of responses) response.destroy()
+  })
   server.prependListener('request', (request, response) => {
     const responses = unfinished.get(request.socket) ?? new Set()
     unfinished.set(request.socket, responses.add(response))

@@ -48,7 +48,7 @@ export function exchange(
     }
     const listen = () => {
       clearTimeout(silence)
-      const upgraded = received.startsWith('HTTP/1.1 101')
+      const upgraded = received.includes('HTTP/1.1 101 ')
       if ((manner === 'waits' && !upgraded) || (patient && received === '')) return
       silence = setTimeout(() => socket.end(), received === '' ? quiet.unanswered : quiet.answered)
     }

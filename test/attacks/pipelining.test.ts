@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { parseAnswers, sendRaw } from '../harness/raw-client.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { socketRequest } from '../harness/web-socket.ts'
 
 let upstream: Upstream
 const running: RunningGateway[] = []
@@ -92,6 +93,34 @@ describe('requests that do not wait for one another', () => {
     socket.write('\0')
     await once(socket, 'close')
     expect(socket.bytesRead).toBe(0)
+  })
+
+  it('do not get the refusal of a CONNECT for the answer to another one', async () => {
+    answerSlowly()
+    const gateway = await start()
+    const connecting = 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'
+    expect(await sendRaw(gateway.port, get('/slow') + connecting)).not.toContain('400')
+    expect(await sendRaw(gateway.port, connecting)).toMatch(/^HTTP\/1\.1 400 /)
+  })
+
+  it.each([
+    ['another request', 'GET /last HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a request for a WebSocket', socketRequest('/last')],
+  ])('are all given up with their connection, also before %s', async (name, last) => {
+    const first = `/first?${encodeURIComponent(name)}`
+    let arrived = 0
+    upstream.answer(({ url }) => {
+      if (url === first) arrived++
+    })
+    const gateway = await start()
+    const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
+    socket.write([first, '/2', '/3'].map(get).join('') + last)
+    await Promise.race([once(socket, 'close'), expect.poll(() => arrived).toBe(1)])
+    socket.destroy()
+    await expect.poll(() => gateway.gateway.metrics()).toContain('scopegate_requests_in_flight 0')
+    // Otherwise its end would wait for them for ever.
+    await gateway.gateway.close()
   })
 
   it('never write a refusal into an answer that has begun', async () => {
