@@ -29,7 +29,7 @@ import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers
 import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
 import { asksForWebSocket, requireWebSocketRequest } from './proxy/upgrade-request.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
-import { logRequest, logUpgradeEnd, noteRefusal, statusOf } from './request-log.ts'
+import { logRequest, logUpgradeEnd, noteRefusal, type Outcome, statusOf } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
 import { type Parts, type Route, wire } from './wiring.ts'
@@ -158,9 +158,10 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
 async function admit(exchange: Exchange, route: Route, reading: Reading): Promise<AccessToken | undefined> {
   const { outcome } = exchange
   if (route.report?.isOn()) outcome.report = { required: route.report.required }
-  const judge = outcome.report ? reportTo(noteRefusal(outcome.report)) : enforce
+  const judge = outcome.report ? reportTo(noteRefusal(outcome.report), exchange.parts.clock) : enforce
   await judge(() => requireCaller(exchange, route, reading))
   const caller = await judge(() => requireToken(exchange, route))
+  if (outcome.report) outcome.report.judged = true
   return outcome.report?.refusal ? undefined : caller
 }
 
@@ -245,10 +246,16 @@ async function forward(exchange: Exchange, { route, reading, caller, token }: Ad
     ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
     ...(token && { refresh }),
     ...(route.token?.replaceRefused && { reauthorize }),
-    ...(upgrade && { upgrade: { connection: upgrade, endAt: route.endsAtExpiry ? caller?.expiresAt : undefined } }),
+    ...(upgrade && { upgrade: { connection: upgrade, endAt: endOf(route, outcome, caller) } }),
   })
   outcome.upstreamStatus = forwarded.status
   return forwarded
+}
+
+/** When a connection ends that was upgraded: with what let its caller in, be it a token or the time of a trial. */
+function endOf(route: Route, { report }: Outcome, caller: AccessToken | undefined): number | undefined {
+  if (report?.refusal) return route.report?.until
+  return route.endsAtExpiry ? caller?.expiresAt : undefined
 }
 
 function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {

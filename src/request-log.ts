@@ -32,6 +32,8 @@ export interface Report {
     readonly scopes?: readonly string[] | undefined
     readonly any_scope?: readonly string[] | undefined
   }
+  /** True once it is known whether it would have been let in. */
+  judged?: true
   /** With what it would have been refused, had the route enforced. */
   refusal?: GatewayError
 }
@@ -70,7 +72,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     path: loggedPath(request.target),
     status: statusOf(outcome),
     code: outcome.code,
-    reason: error?.options.reason,
+    reason: told(error?.options.reason),
     cause: error?.cause === undefined ? undefined : errorTrail(error.cause),
     frames: error?.code === 'internal_error' ? errorFrames(error.cause) : undefined,
     ...(outcome.report && reportLine(outcome.report, outcome.scopes)),
@@ -107,16 +109,15 @@ export function logUpgradeEnd(
   log.info(line, 'upgrade ended')
 }
 
+function wouldBe({ status, code, options, cause }: GatewayError) {
+  return { status, code, reason: told(options.reason), cause: cause === undefined ? undefined : errorTrail(cause) }
+}
+
 /** What a route in report mode says beside the rest, which `scopegate report` sums up. */
-function reportLine({ required, refusal }: Report, scopes: readonly string[] | undefined) {
+function reportLine({ required, refusal, judged }: Report, scopes: readonly string[] | undefined) {
   return {
     mode: 'report',
-    would_be: refusal && {
-      status: refusal.status,
-      code: refusal.code,
-      reason: refusal.options.reason,
-      cause: refusal.cause === undefined ? undefined : errorTrail(refusal.cause),
-    },
+    would_be: refusal ? wouldBe(refusal) : judged && null,
     scopes,
     required_scopes: required.scopes,
     required_any_scope: required.any_scope,
@@ -125,12 +126,26 @@ function reportLine({ required, refusal }: Report, scopes: readonly string[] | u
 
 const longestPath = 2000
 
-const jwt = /eyJ[\w-]+(?:\.|%2e)eyJ[\w-]+(?:(?:\.|%2e)[\w-]*)?/gi
+/** A JWT, signed or encrypted: its header, and parts behind it. */
+const jwt = /eyJ[\w-]{4,}(?:\.[\w-]*){1,4}/g
 
-/** Only of a target that is a path: any other may hold a password. A token that somebody put in there stays out. */
+/** A token that somebody wrote where none belongs stays out of the log. */
+function told(text: string | undefined): string | undefined {
+  return text?.replace(jwt, '[token]')
+}
+
+/** Only of a target that is a path: any other may hold a password. */
 function loggedPath(target = ''): string | undefined {
   if (!target.startsWith('/')) return undefined
-  return target.split('?', 1)[0]?.slice(0, longestPath).replace(jwt, '[token]')
+  const path = target.split('?', 1)[0]?.slice(0, longestPath) ?? ''
+  return path.includes('%') ? path.split('/').map(loggedSegment).join('/') : told(path)
+}
+
+function loggedSegment(segment: string): string | undefined {
+  const decoded = segment.replace(/%([0-7][0-9a-f])/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  )
+  return told(decoded) === decoded ? segment : told(decoded)
 }
 
 /** The line for a connection that was refused before there was a request on it. */

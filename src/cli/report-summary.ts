@@ -34,6 +34,8 @@ export interface RouteSummary extends Counts {
   readonly route: string | undefined
   /** Requests that came while it was in report mode. */
   reported: number
+  /** Of these, the ones that ended before it was known whether they would have been let in. */
+  undecided: number
   /** When report mode ends, where the log says so. */
   until: string | undefined
   readonly callers: Map<string, CallerSummary>
@@ -72,6 +74,7 @@ export function createSummarizer(limits: Partial<SummaryLimits> = {}) {
       listener: isOthers ? '' : listener,
       route: isOthers ? '(others)' : route,
       reported: 0,
+      undecided: 0,
       until: undefined,
       callers: new Map(),
     }))
@@ -105,6 +108,7 @@ export function createSummarizer(limits: Partial<SummaryLimits> = {}) {
     const refusal = refusalOf(line)
     const isReport = line.mode === 'report'
     if (isReport) route.reported++
+    if (isReport && line.would_be === undefined) route.undecided++
     for (const counts of [route, caller]) count(counts, refusal, text(line.time))
     if (refusal) {
       const { code, reason } = refusal

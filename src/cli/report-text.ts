@@ -22,6 +22,7 @@ export function reportJson(summary: Summary): string {
     route: route.route ?? null,
     report_mode_until: route.until ?? null,
     requests_in_report_mode: route.reported,
+    undecided: route.undecided,
     ...counts(route),
     callers: sorted(route.callers.values()).map((caller) => ({
       client: caller.client ?? null,
@@ -85,13 +86,24 @@ function title({ listener, route, reported, until }: RouteSummary): string {
 }
 
 /** What the counts of a route mean for whoever decides about it. */
-function advice({ route, requests, reported, wouldBeRefused, refused, until, callers }: RouteSummary): string {
+function advice({
+  route,
+  requests,
+  reported,
+  undecided,
+  wouldBeRefused,
+  refused,
+  until,
+  callers,
+}: RouteSummary): string {
   if (route === undefined)
     return `without a route: ${refused} of ${count(requests, 'request')} refused, in report mode or not`
   if (reported === 0 && until !== undefined && requests === 0)
     return `route ${route}: no request was seen, so nothing is known`
   if (reported === 0) return `route ${route}: enforces: ${refused} of ${count(requests, 'request')} refused`
   const since = refused > 0 ? `; ${refused} refused while it enforced` : ''
+  if (wouldBeRefused === 0 && undecided > 0)
+    return `route ${route}: not known yet: ${undecided} of ${count(reported, 'request')} ended before it was decided${since}`
   if (wouldBeRefused === 0)
     return `route ${route}: safe to enforce: 0 of ${count(reported, 'request')} would have been refused${since}`
   const concerned = [...callers.values()].filter((caller) => caller.wouldBeRefused > 0)

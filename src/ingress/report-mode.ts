@@ -94,15 +94,26 @@ export type Judge = <Result>(check: () => Result | Promise<Result>) => Promise<R
 /** Whoever fails a check is refused. */
 export const enforce: Judge = async (check) => check()
 
+/** A service that runs already is not to wait for an authorization server that it never needed. */
+const patience = 250
+
 /** Whoever fails a check is told of, and let in. Only who may come in is on trial: whatever else fails is refused. */
-export function reportTo(tell: (refusal: GatewayError) => void): Judge {
+export function reportTo(tell: (refusal: GatewayError) => void, clock: Clock): Judge {
   return async (check) => {
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const cancel = clock.setTimeout(() => reject(undecided()), patience)
     try {
-      return await check()
+      return await Promise.race([check(), late])
     } catch (error) {
       if (!(error instanceof GatewayError && isAdmissionCode(error.code))) throw error
       tell(error)
       return undefined
+    } finally {
+      cancel()
     }
   }
+}
+
+function undecided(): GatewayError {
+  return new GatewayError('keys_unavailable', { reason: `it could not be decided within ${patience} ms` })
 }

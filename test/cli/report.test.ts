@@ -75,6 +75,7 @@ const request = {
   status: 200,
   mode: 'report',
   address: '10.0.0.7',
+  would_be: null,
 }
 const wouldBe = (code: string, reason = 'why') => ({ would_be: { status: 403, code, reason } })
 
@@ -243,6 +244,13 @@ describe('the summary', () => {
     expect(text).toContain(
       'route /a: safe to enforce: 0 of 1 request would have been refused; 1 refused while it enforced\n',
     )
+  })
+
+  it('does not call a route safe while there are requests of which it is not known', () => {
+    const { would_be: _, ...gone } = { ...request, code: 'caller_gone', status: 499 }
+    const { text, json } = summed([request, gone])
+    expect(text).toContain('route /a: not known yet: 1 of 2 requests ended before it was decided\n')
+    expect(json.routes[0].undecided).toBe(1)
   })
 
   it('keeps listeners apart, and puts the worst first', () => {

@@ -8,11 +8,14 @@ import { ask, type RawAnswer } from '../harness/raw-client.ts'
 import type { SeenRequest } from '../harness/seen-request.ts'
 import { createSigningKey, createToken } from '../harness/tokens.ts'
 import { type RawUpstream, startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
+import { openConnection, socketAnswer, socketRequest } from '../harness/web-socket.ts'
 
 let sso: AuthorizationServer
 let upstream: Upstream
 /** Takes connections, and never answers. */
 let silent: RawUpstream
+/** Answers every request with a WebSocket. */
+let switching: RawUpstream
 let clock: TestClock
 let gateway: RunningGateway
 
@@ -24,8 +27,9 @@ beforeAll(async () => {
   })
   upstream = await startUpstream()
   silent = await startRawUpstream(() => undefined)
+  switching = await startRawUpstream(socketAnswer())
 })
-afterAll(() => Promise.all([sso.stop(), upstream.stop(), silent.stop()]))
+afterAll(() => Promise.all([sso.stop(), upstream.stop(), silent.stop(), switching.stop()]))
 
 beforeEach(async () => {
   clock = createTestClock(Date.now())
@@ -50,6 +54,7 @@ routes:
   - { path: /dead, require: any_token, ${report}, upstream: "http://127.0.0.1:1" }
   - { path: /gone, require: { issuers: [gone] }, ${report}, ${to} }
   - { path: /slow, require: { issuers: [slow] }, ${report}, ${to} }
+  - { path: /socket, require: any_token, ${report}, upstream: "${switching.url}" }
   - { path: /strict, mode: enforce, require: { scopes: [customer.write] }, ${to} }
 `,
     { clock },
@@ -117,7 +122,27 @@ describe('a route in report mode', () => {
     const { seen, line } = await send('GET /trial/item', await bearer('customer.read customer.write'))
     expect(seen).toHaveLength(1)
     expect(line).toMatchObject({ mode: 'report', scopes: ['customer.read', 'customer.write'], caller: 'caller-a' })
-    expect(line).not.toHaveProperty('would_be')
+    expect(line.would_be).toBeNull()
+  })
+
+  it('keeps nobody waiting for an authorization server that says nothing', async () => {
+    const before = clock.pendingTimers()
+    const sent = send('GET /slow', foreignToken('http://127.0.0.1:2'))
+    await expect.poll(() => clock.pendingTimers()).toBeGreaterThan(before)
+    await clock.advance(250)
+    const { answer, seen, line } = await sent
+    expect([answer.status, seen.length]).toEqual([200, 1])
+    expect(line.would_be).toMatchObject(refused(503, 'keys_unavailable', 'it could not be decided within 250 ms'))
+  })
+
+  it('ends the WebSocket of whoever it let in, once it enforces', async () => {
+    const connection = openConnection(gateway.port, socketRequest('/socket'))
+    await connection.until((received) => received.startsWith('HTTP/1.1 101'))
+    await clock.advance(hour - 1)
+    expect(connection.socket.destroyed).toBe(false)
+    await clock.advance(1)
+    await connection.closed
+    expect(gateway.log.find({ msg: 'upgrade ended' })).toMatchObject([{ route: '/socket', reason: 'token_expired' }])
   })
 
   it.each([
@@ -234,7 +259,7 @@ describe('a route in report mode', () => {
 
   it('is said at the start, once for each such route', () => {
     const said = gateway.log.find({ msg: 'report mode' })
-    expect(said).toHaveLength(9)
+    expect(said).toHaveLength(10)
     expect(said[0]).toMatchObject({
       level: 'warn',
       listener: 'main',

@@ -58,6 +58,28 @@ const always = {
 }
 
 describe('the line of a request', () => {
+  const jws = `eyJhbGciOiJSUzI1NiJ9.${'a'.repeat(20)}.${'b'.repeat(40)}`
+  const jwe = `eyJhbGciOiJSU0EtT0FFUCJ9.${'k'.repeat(20)}.${'i'.repeat(16)}.${'c'.repeat(20)}.${'t'.repeat(22)}`
+  it.each([
+    ['a signed one', jws],
+    ['an encrypted one', jwe],
+    ['one whose dots are encoded', jws.replaceAll('.', '%2e')],
+    ['one whose beginning is encoded', `%65${jws.slice(1)}`],
+  ])('does not hold a token that stands in the path: %s', async (_what, token) => {
+    const [line] = await lineOf(`GET /p/${token}/rest%20of/it`)
+    expect(line.path).toBe('/p/[token]/rest%20of/it')
+    expect(JSON.stringify(line)).not.toContain('b'.repeat(10))
+  })
+
+  it('does not hold a token that stands in a token, where something else belongs', async () => {
+    const part = (members: object) => Buffer.from(JSON.stringify(members)).toString('base64url')
+    const [line] = await lineOf(
+      'GET /guarded',
+      `Authorization: Bearer ${part({ alg: 'RS256' })}.${part({ iss: jws })}.eA`,
+    )
+    expect(line.reason).toBe('its issuer is not trusted: "[token]"')
+  })
+
   it('tells all that is known, and of the query nothing', async () => {
     const bearer = `Authorization: Bearer ${await sso.issueToken({ clientId: 'caller-a' })}`
     const expected = {

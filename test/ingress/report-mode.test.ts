@@ -14,6 +14,8 @@ const admission = [
   'keys_unavailable',
 ]
 
+const clock = createTestClock()
+
 const fails = (error: unknown) => async () => {
   throw error
 }
@@ -22,7 +24,7 @@ describe('a check in report mode', () => {
   it.each(codes)('that fails with %s lets pass whom it would have refused, and nobody else', async (code) => {
     const told: unknown[] = []
     const error = new GatewayError(code)
-    const judged = reportTo((refusal) => told.push(refusal))(fails(error))
+    const judged = reportTo((refusal) => told.push(refusal), clock)(fails(error))
     if (admission.includes(code)) {
       expect(await judged).toBeUndefined()
       expect(told).toEqual([error])
@@ -34,17 +36,34 @@ describe('a check in report mode', () => {
 
   it('that fails because the gateway has a flaw lets nobody pass', async () => {
     const flaw = new TypeError('a flaw')
-    await expect(reportTo(() => undefined)(fails(flaw))).rejects.toBe(flaw)
+    await expect(reportTo(() => undefined, clock)(fails(flaw))).rejects.toBe(flaw)
     await expect(
-      reportTo(() => undefined)(() => {
+      reportTo(
+        () => undefined,
+        clock,
+      )(() => {
         throw flaw
       }),
     ).rejects.toBe(flaw)
   })
 
   it('that holds gives what it found out', async () => {
-    expect(await reportTo(() => expect.unreachable())(() => 'found')).toBe('found')
+    expect(await reportTo(() => expect.unreachable(), clock)(() => 'found')).toBe('found')
   })
+})
+
+it('a check in report mode that cannot be decided for a quarter of a second is reported as such, and its late end hurts nobody', async () => {
+  const told: GatewayError[] = []
+  const { promise, reject } = Promise.withResolvers<never>()
+  const judged = reportTo((refusal) => told.push(refusal), clock)(() => promise)
+  await clock.advance(249)
+  expect(told).toEqual([])
+  await clock.advance(1)
+  expect(await judged).toBeUndefined()
+  reject(new GatewayError('invalid_token'))
+  await clock.advance(0)
+  expect(told.map(({ code }) => code)).toEqual(['keys_unavailable'])
+  expect(clock.pendingTimers()).toBe(0)
 })
 
 it('a check that is enforced refuses', async () => {
