@@ -52,12 +52,21 @@ export interface Summary {
 export interface SummaryLimits {
   readonly routes: number
   readonly callers: number
+  /** Callers of no route. */
+  readonly strangers: number
   readonly refusals: number
   readonly scopes: number
   readonly addresses: number
 }
 
-const defaultLimits: SummaryLimits = { routes: 10_000, callers: 10_000, refusals: 10, scopes: 100, addresses: 10 }
+const defaultLimits: SummaryLimits = {
+  routes: 10_000,
+  callers: 10_000,
+  strangers: 100,
+  refusals: 10,
+  scopes: 100,
+  addresses: 10,
+}
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -87,7 +96,9 @@ export function createSummarizer(limits: Partial<SummaryLimits> = {}) {
     const key = JSON.stringify({ client, certificate, address })
     const known = route.callers.get(key)
     if (known) return known
-    const isFolded = callers >= most.callers
+    // Scanners come from everywhere, and must not crowd out those whom the report is about.
+    const isScan = route.route === undefined && route.callers.size >= most.strangers
+    const isFolded = isScan || callers >= most.callers
     if (isFolded) summary.foldedCallers = true
     else callers++
     return found(route.callers, isFolded ? others : key, Number.POSITIVE_INFINITY, (isOthers) => ({

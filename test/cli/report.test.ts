@@ -246,6 +246,16 @@ describe('the summary', () => {
     )
   })
 
+  it('tells callers of routes apart, however many strangers came by before', () => {
+    const { route: _, ...nowhere } = { ...request, status: 404, code: 'no_route' }
+    const strangers = Array.from({ length: 10_001 }, (_one, index) => ({ ...nowhere, address: `stranger ${index}` }))
+    const { json } = summed([...strangers, { ...request, caller: 'billing' }])
+    const callersOf = (route: string | null) =>
+      json.routes.find((one: { route: unknown }) => one.route === route).callers
+    expect(callersOf('/a').map(({ client }: { client: string }) => client)).toEqual(['billing'])
+    expect(callersOf(null)).toHaveLength(101)
+  })
+
   it('does not call a route safe while there are requests of which it is not known', () => {
     const { would_be: _, ...gone } = { ...request, code: 'caller_gone', status: 499 }
     const { text, json } = summed([request, gone])
