@@ -1,7 +1,8 @@
 /**
  * What a gateway with its default limits bears: slow callers, idle ones, many, hostile and fickle ones, while good
  * requests still pass and its memory stays bounded. `npm run endure -- [--only TEXT]`; prints a line for each scenario, and
- * ends with exit code 1 if one is broken. It takes two minutes, and 14,000 open files.
+ * ends with exit code 1 if one is broken. It takes a minute and a half, and 14,000 open
+ * files.
  */
 import { execFileSync } from 'node:child_process'
 import { setTimeout as pause } from 'node:timers/promises'

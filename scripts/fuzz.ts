@@ -29,13 +29,12 @@ const report = await fuzz({
   ...(values.case !== undefined && { single: Number(values.case) }),
 })
 lookThroughRecords()
-process.stdout.write(`${formatReport(report)}\n`)
-process.exit(report.broken.length === 0 ? 0 : 1)
+process.stdout.write(`${formatReport(report)}\n`, () => process.exit(report.broken.length === 0 ? 0 : 1))
 
 function formatReport({ broken, cases, answers, arrived, accepted, memory }: FuzzReport): string {
   const found = broken.map(({ kind, index, faults, input }) => {
     const again = index === undefined ? '' : ` --case ${index}`
-    return `BROKEN  npm run fuzz -- --seed ${seed} --only ${kind}${again}\n  ${faults.join('\n  ')}\n  ${input}\n`
+    return `BROKEN  npm run fuzz -- --seed ${seed} --only ${kind}${again}\n  ${faults.join('\n  ')}\n  ${shorten(input)}\n`
   })
   return `${found.join('\n')}
 seed ${seed}
@@ -48,4 +47,9 @@ answers     ${[...answers]
     .map(([name, count]) => `${name}: ${count}`)
     .join('\n            ')}
 ${broken.length === 0 ? 'kept' : 'BROKEN'}`
+}
+
+/** Long runs of one character are said, not shown. */
+function shorten(text: string): string {
+  return text.replace(/(\\u0000|.)\1{60,}/g, (run, piece: string) => `${piece}(×${run.length / piece.length})`)
 }

@@ -22,7 +22,7 @@ export interface Exchanged {
 }
 
 /** Far above each limit of the gateway's that may end a connection. */
-export const mostMilliseconds = 9000
+const mostMilliseconds = 9000
 
 /** Silence after which a caller that ends takes what has come for everything: behind an answer, and before one. */
 const quiet = { answered: 15, unanswered: 150 }
