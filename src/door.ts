@@ -44,7 +44,7 @@ export function createDoor(
     next?: (error?: unknown) => void,
     upgrade?: UpgradeConnection,
   ) => {
-    if (isRefused(request)) {
+    if (isRefused(request) || listener.tls?.isOutdated(request.socket)) {
       request.socket.destroy()
       return
     }

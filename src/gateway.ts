@@ -1,13 +1,10 @@
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import { takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
 import { createDoor, type GatewayListener } from './door.ts'
-import { expiryOf, isSpent } from './egress/access-token.ts'
 import { answerError, toGatewayError } from './error-response.ts'
 import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
@@ -15,24 +12,11 @@ import { readBearerToken } from './ingress/bearer-token.ts'
 import { verifiedCertificate } from './ingress/certificate-callers.ts'
 import { enforce, reportTo } from './ingress/report-mode.ts'
 import type { Forwarded } from './proxy/exchange.ts'
-import { callerAddress, isTrustedPeer } from './proxy/forwarded.ts'
-import { readFraming } from './proxy/framing.ts'
-import { headerValues } from './proxy/header-names.ts'
-import {
-  readExpectContinue,
-  readMethodOverrides,
-  requireForwardableMethod,
-  requireNoLoop,
-  requireSingleHeaders,
-} from './proxy/request-head.ts'
-import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
-import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
-import { asksForWebSocket, requireWebSocketRequest } from './proxy/upgrade-request.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
 import { logRequest, logUpgradeEnd, noteRefusal, type Outcome, statusOf } from './request-log.ts'
-import { readHost } from './routes/host.ts'
-import { readRequestTarget } from './routes/request-target.ts'
-import { type Parts, type Route, wire } from './wiring.ts'
+import { type Reading, readRequest } from './request-reading.ts'
+import { type Admitted, createHeads, obtainToken } from './upstream-request.ts'
+import { type Route, wire } from './wiring.ts'
 
 export interface GatewayOptions {
   /** Default: lines of JSON on standard output. */
@@ -115,36 +99,6 @@ async function ownTurn({ response, previous, upgrade }: Exchange): Promise<void>
   if (response.destroyed) throw new GatewayError('caller_gone')
 }
 
-type Reading = ReturnType<typeof readRequest>
-
-/** One reading of the target, the headers that decide, and the framing. What is ambiguous is refused, never repaired. */
-function readRequest({ request, target, listener, parts, outcome, upgrade }: Exchange) {
-  const { rawHeaders, method = '' } = request
-  outcome.address = callerAddress(request, listener.trustedProxies)
-  if (parts.stopping) throw new GatewayError('stopping', { retryAfterSeconds: 1, closeConnection: true })
-  if (rawHeaders.length > 2 * listener.options.limits.headers)
-    throw new GatewayError('headers_too_large', { reason: 'too many headers', closeConnection: true })
-  const framing = readFraming(request)
-  requireSingleHeaders(rawHeaders)
-  requireForwardableMethod(method)
-  const expectsContinue = readExpectContinue(request)
-  requireNoLoop(rawHeaders, parts.viaName)
-  if (asksForWebSocket(request)) requireUpgrade(request, upgrade)
-  return {
-    target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
-    host: readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion),
-    methods: [method, ...readMethodOverrides(rawHeaders)] as [string, ...string[]],
-    framing,
-    expectsContinue,
-  }
-}
-
-/** A server that the gateway is not attached to hands over no connection. */
-function requireUpgrade(request: IncomingMessage, upgrade: UpgradeConnection | undefined): void {
-  requireWebSocketRequest(request)
-  if (!upgrade) throw new GatewayError('upgrade_not_supported', { closeConnection: true })
-}
-
 function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
   const route = listener.routes.match(reading)
   outcome.route = route.name
@@ -184,62 +138,16 @@ async function requireToken(
   return token
 }
 
-/** The token that goes out, as the token source gives it. */
-type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
-
-/** A request that needs a token never goes on without one. */
-async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<Token | undefined> {
-  if (!route.token) return undefined
-  outcome.client = route.token.client
-  const { token, source } = await whileOpen(response, parts.tokens.get(route.token.request))
-  outcome.tokenSource = source
-  return token
-}
-
-/** The successor of a token that the upstream refused, if there is one to be had. */
-async function replaceToken(
-  { response, parts, outcome }: Exchange,
-  route: Route,
-  refused: Token,
-): Promise<Token | undefined> {
-  if (!route.token) return undefined
-  const successor = await whileOpen(response, parts.tokens.replace(route.token.request, refused))
-  if (!successor) return undefined
-  outcome.tokenSource = successor.source
-  outcome.replaced = true
-  return successor.token
-}
-
-interface Admitted {
-  readonly route: Route
-  readonly reading: Reading
-  /** What the caller's token says. */
-  readonly caller: AccessToken | undefined
-  readonly token: Token | undefined
-}
-
 async function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
   const { request, response, listener, parts, outcome, upgrade } = exchange
   const { timeouts, limits } = listener.options
-  let current = token
-  const headWith = (next: Token | undefined) => {
-    current = next
-    const headers = headersFor(exchange, { route, caller, token: next })
-    const sendBefore = next && expiryOf(next)
-    return { headers, ...(sendBefore !== undefined && { sendBefore }) }
-  }
-  const refresh = async () =>
-    headWith(current && isSpent(current, parts.clock.now()) ? await obtainToken(exchange, route) : current)
-  const reauthorize = async () => {
-    const successor = current && (await replaceToken(exchange, route, current))
-    return successor && headWith(successor)
-  }
+  const { head, refresh, reauthorize } = createHeads(exchange, { route, caller, token })
   const forwarded = await parts.forwarder.forward({
     request,
     response,
     upstream: route.upstream,
     path: route.upstream.rewrite(reading.target.raw),
-    ...headWith(token),
+    ...head,
     framing: reading.framing,
     bodyIdle: timeouts.body_idle,
     sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
@@ -256,29 +164,6 @@ async function forward(exchange: Exchange, { route, reading, caller, token }: Ad
 function endOf(route: Route, { report }: Outcome, caller: AccessToken | undefined): number | undefined {
   if (report?.refusal) return route.report?.until
   return route.endsAtExpiry ? caller?.expiresAt : undefined
-}
-
-function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {
-  return { header, scheme, value: value.read() }
-}
-
-/** The headers for the upstream, with this token in them. */
-function headersFor(
-  { request, listener }: Exchange,
-  { route, caller, token }: Omit<Admitted, 'reading'>,
-): OutgoingHttpHeaders {
-  const { public_url: publicUrl } = listener.options
-  return buildRequestHeaders(route.headers, {
-    rawHeaders: request.rawHeaders,
-    httpVersion: request.httpVersion,
-    peerAddress: request.socket.remoteAddress ?? '',
-    trustedPeer: isTrustedPeer(request, listener.trustedProxies),
-    encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
-    host: request.headers.host ?? '',
-    ...(publicUrl !== undefined && { publicUrl }),
-    ...(caller && { claims: caller.claims }),
-    ...(token && route.token && { token: outgoing(route.token, token) }),
-  })
 }
 
 function isForNext({ next }: Exchange, error: unknown): boolean {

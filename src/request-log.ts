@@ -82,7 +82,8 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     client: outcome.client,
     token: outcome.tokenSource,
     replaced: outcome.replaced,
-    upstream_status: outcome.upstreamStatus,
+    upstream_status: outcome.upstreamStatus ?? error?.options.upstream?.status,
+    upstream_error: error?.options.upstream?.error,
     ms: Math.round((performance.now() - request.startedAt) * 10) / 10,
   }
   if (error?.code === 'internal_error') log.error(line, 'request')

@@ -72,6 +72,8 @@ export interface GatewayErrorOptions {
   readonly reason?: string
   readonly cause?: unknown
   readonly challenge?: Challenge
+  /** For the log alone: what the upstream answered, and the `error` of its challenge. */
+  readonly upstream?: { readonly status: number; readonly error?: string | undefined }
   /** Methods for the `Allow` header of a 405. */
   readonly allow?: readonly string[]
   readonly retryAfterSeconds?: number

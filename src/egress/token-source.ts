@@ -45,7 +45,7 @@ export interface TokenSourceContext {
 /** A renewal that failed is tried again after this, as long as the old token is good. */
 const renewalInterval = 5000
 /** So old a token must be before an upstream's word against it counts. */
-const refusableAge = 10_000
+export const refusableAge = 10_000
 
 export function createTokenSource({
   clock,

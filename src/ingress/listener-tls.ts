@@ -1,5 +1,7 @@
 import { constants, X509Certificate } from 'node:crypto'
-import type { Server } from 'node:http'
+import type { Server as AnyServer } from 'node:http'
+import type { Server } from 'node:https'
+import type { Socket } from 'node:net'
 import {
   createSecureContext,
   type SecureContextOptions,
@@ -58,8 +60,13 @@ export interface ListenerTlsTells {
 export interface ListenerTls {
   /** What `https.createServer` takes beside the rest. */
   readonly serverOptions: TlsOptions
-  /** @throws {TypeError} if the server speaks no TLS */
-  attach(server: Server): void
+  /** @throws {TypeError} if the server speaks no TLS, or asks for certificates otherwise than the listener is to */
+  attach(server: AnyServer): void
+  /**
+   * True for a connection whose certificate was accepted by another client_ca than that of now: whoever an authority
+   * vouched for that is not believed any more could otherwise keep a connection open, and go on.
+   */
+  isOutdated(socket: Socket): boolean
 }
 
 export function createListenerTls(
@@ -67,19 +74,18 @@ export function createListenerTls(
   tell: ListenerTlsTells,
 ): ListenerTls {
   const context = deriveContext(options, (error) => tell.notRenewed(reasonOf(error)))
-  const requestCert = options.client_certificate !== 'none'
+  const asking = {
+    requestCert: options.client_certificate !== 'none',
+    rejectUnauthorized: options.client_certificate === 'required',
+  }
+  let renewal: Renewal | undefined
   return {
-    serverOptions: {
-      ...context.read(),
-      requestCert,
-      rejectUnauthorized: options.client_certificate === 'required',
-      handshakeTimeout: options.handshakeTimeout,
-    },
+    serverOptions: { ...context.read(), ...asking, handshakeTimeout: options.handshakeTimeout },
+    isOutdated: (socket) => asking.requestCert && renewal?.isOutdated(socket) === true,
     attach(server) {
-      if (!(server instanceof TlsServer))
-        throw new TypeError('the listener has tls: attach it to a server of https.createServer(serverOptions, handler)')
-      renewWith(server, context, tell)
-      if (requestCert) refuseUnverified(server, tell)
+      requireFit(server, asking)
+      renewal = renewWith(server, context, tell)
+      if (asking.requestCert) refuseUnverified(server, tell)
       server.on('tlsClientError', (error: NodeJS.ErrnoException & { reason?: string }, socket) => {
         // Whoever connects and goes away, as a load balancer does to see whether anybody is there, is not worth a line.
         if (socket.bytesRead === 0 && error.code === 'ECONNRESET' && !socket.authorizationError) return
@@ -89,24 +95,63 @@ export function createListenerTls(
   }
 }
 
+type Asking = Required<Pick<TlsOptions, 'requestCert' | 'rejectUnauthorized'>>
+
+/** A server of somebody's own that does not ask would let everybody in where a certificate is required. */
+function requireFit(server: AnyServer, { requestCert, rejectUnauthorized }: Asking): asserts server is Server {
+  const made = 'https.createServer(serverOptions, handler)'
+  if (!(server instanceof TlsServer)) throw new TypeError(`the listener has tls: attach it to a server of ${made}`)
+  // Node looks at these with each connection, and has them from serverOptions alone.
+  const given = server as Partial<Asking>
+  if (given.requestCert !== requestCert || (requestCert && given.rejectUnauthorized !== rejectUnauthorized))
+    throw new TypeError(`the server asks for client certificates otherwise than the listener is to: make it by ${made}`)
+}
+
+interface Renewal {
+  isOutdated(socket: Socket): boolean
+}
+
 /** Each new connection gets the certificate as it is now; before Node's own listener, which takes what is set then. */
-function renewWith(server: TlsServer, context: Derived<SecureContextOptions>, tell: ListenerTlsTells): void {
+function renewWith(server: Server, context: Derived<SecureContextOptions>, tell: ListenerTlsTells): Renewal {
   let current = context.read()
   server.setSecureContext(current)
-  server.prependListener('connection', () => {
+  const renew = () => {
     const now = context.recent()
     if (now === current) return
+    const isOther = now.ca !== current.ca
     current = now
     server.setSecureContext(now)
     tell.renewed()
+    // They would be ended at their next request, which is lost then.
+    if (isOther) server.closeIdleConnections()
+  }
+  // By the other end: the handshake, which the context belongs to, begins on another socket than the requests come on.
+  const acceptedBy = new Map<string, { readonly ca: SecureContextOptions['ca'] }>()
+  server.prependListener('connection', (socket) => {
+    renew()
+    const peer = peerOf(socket)
+    const own = { ca: current.ca }
+    acceptedBy.set(peer, own)
+    socket.once('close', () => acceptedBy.get(peer) === own && acceptedBy.delete(peer))
   })
+  return {
+    isOutdated(socket) {
+      renew()
+      const own = acceptedBy.get(peerOf(socket))
+      return own !== undefined && own.ca !== current.ca
+    },
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 /**
  * With `optional`, Node lets a certificate pass that nobody vouches for, and only says so. To take it for none would let
  * somebody in who shows a forged or expired one where a route asks for nothing; nothing of such a connection is read.
  */
-function refuseUnverified(server: TlsServer, tell: ListenerTlsTells): void {
+function refuseUnverified(server: Server, tell: ListenerTlsTells): void {
   server.prependListener('secureConnection', (socket) => {
     if (socket.authorized || !socket.getPeerX509Certificate()) return
     tell.handshakeFailed(`${socket.authorizationError}`, socket)
@@ -130,7 +175,7 @@ function deriveContext(options: ListenerTlsOptions, tell?: (error: unknown) => v
       const context: SecureContextOptions = {
         cert: pem,
         key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
-        ...(ca && { ca: readCertificates('client_ca', texts.ca) }),
+        ...(ca && { ca: readAuthorities(texts.ca) }),
         minVersion: 'TLSv1.2',
         secureOptions,
       }
@@ -142,6 +187,17 @@ function deriveContext(options: ListenerTlsOptions, tell?: (error: unknown) => v
 }
 
 const blocks = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
+/** A certificate that another one issued, and that may issue none, vouches for nobody: OpenSSL takes it, and refuses all. */
+function readAuthorities(text: string): string {
+  const pem = readCertificates('client_ca', text)
+  for (const block of pem.match(blocks) ?? []) {
+    const { ca, issuer, subject } = new X509Certificate(block)
+    if (!ca && issuer !== subject)
+      throw new KeyFault('client_ca', 'has a certificate in it that is of no authority, and can vouch for nobody')
+  }
+  return pem
+}
 
 /** The certificates of a PEM. OpenSSL would leave out from the first bad one on, in silence. @throws {KeyFault} */
 function readCertificates(option: string, text: string): string {

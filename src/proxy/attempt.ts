@@ -8,7 +8,7 @@ import type { Forwarded, ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { isClosedConnection, proxyError } from './proxy-error.ts'
 import { RequestView, ResponseSink } from './proxy-view.ts'
-import { refusesToken } from './refused-token.ts'
+import { readTokenRefusal } from './refused-token.ts'
 import { sendBody, sendKeptBody, setFraming, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
 import { readUpgradeAnswer } from './upgrade-answer.ts'
@@ -112,9 +112,10 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     answer = incoming
     try {
       const head = readAnswerHead(incoming, request.method ?? 'GET')
-      if (exchange.reauthorize && refusesToken(incoming)) {
+      const refusal = exchange.reauthorize && readTokenRefusal(incoming)
+      if (refusal) {
         dropAnswer(incoming, clock)
-        fail(new GatewayError('upstream_refused_token'), 'token')
+        fail(new GatewayError('upstream_refused_token', { upstream: refusal }), 'token')
         return
       }
       response.once('finish', onFinish)

@@ -30,7 +30,7 @@ export interface ForwardRequest extends OutgoingHead {
   readonly keptBody?: Buffer
   /**
    * Given where a token of the gateway's own goes out, and an upstream that refuses it is not passed on: the head with its
-   * successor, or `undefined` where none is to be had.
+   * successor, or `undefined` where none is to be had; rejects with `upstream_refused_token` where it can say why.
    */
   readonly reauthorize?: () => Promise<OutgoingHead | undefined>
   /** Given with a token: the head with one that is good now, for a caller who took its time with the body. */

@@ -78,9 +78,13 @@ export function createForwarder({
   async function sendAuthorized(exchange: ForwardRequest): Promise<AttemptResult> {
     const result = await send(exchange)
     if (!('error' in result) || result.remedy !== 'token') return result
-    const head = await headWithSuccessor(exchange)
+    const head = await headWithSuccessor(exchange, result.error)
     if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
-    return head && canBeSentAgain(exchange) ? send({ ...exchange, ...head }) : result
+    const obstacle = obstacleToSecond(exchange)
+    if (obstacle !== undefined) return { error: because(result.error, obstacle) }
+    const second = await send({ ...exchange, ...head })
+    if (!('error' in second) || second.remedy !== 'token') return second
+    return { error: because(second.error, 'it refused the new token too') }
   }
 
   async function forward(exchange: ForwardRequest): Promise<Forwarded> {
@@ -126,21 +130,35 @@ function requireForwardable({ request, response, framing, bodyLimit }: ForwardRe
 }
 
 /** The upstream's word is the cause of the trouble, also where the authorization server has no other token to give. */
-async function headWithSuccessor({ reauthorize }: ForwardRequest): Promise<OutgoingHead | undefined> {
+async function headWithSuccessor({ reauthorize }: ForwardRequest, refusal: GatewayError): Promise<OutgoingHead> {
+  const none = 'there is no other token to be had'
   try {
-    return await reauthorize?.()
+    const head = await reauthorize?.()
+    if (head) return head
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code === 'caller_gone') throw error
-    throw new GatewayError('upstream_refused_token', { reason: 'and there is no other token to be had', cause: error })
+    if (error.code === refusal.code) throw because(refusal, error.options.reason ?? none)
+    throw because(refusal, none, error)
   }
+  throw because(refusal, none)
+}
+
+/** The refusal, and why it was not overcome. */
+function because({ code, options }: GatewayError, reason: string, cause?: unknown): GatewayError {
+  return new GatewayError(code, { ...options, reason, ...(cause !== undefined && { cause }) })
 }
 
 /**
- * A request that was refused has done nothing, whatever its method; what counts is that its body is still there. An
- * upgrade is never sent twice.
+ * Why a request is not sent again. One that was refused has done nothing, whatever its method; what counts is that its
+ * body is still there. An upgrade is never sent twice.
  */
-function canBeSentAgain({ framing, keptBody, upgrade }: ForwardRequest): boolean {
-  return !upgrade && (keptBody !== undefined || !hasBody(framing))
+function obstacleToSecond({ framing, keptBody, upgrade, upstream }: ForwardRequest): string | undefined {
+  if (upgrade) return 'a request for a WebSocket is not sent again'
+  if (keptBody !== undefined || !hasBody(framing)) return undefined
+  if (framing.kind !== 'length') return 'its body is of unknown length, and was not kept to be sent again'
+  if (framing.length > upstream.replayBody)
+    return `its body of ${framing.length} bytes is larger than replay_body, and was not kept to be sent again`
+  return 'there was no room left to keep its body, to be sent again'
 }
 
 /** A request that may be sent twice without doing its work twice. @see https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2 */

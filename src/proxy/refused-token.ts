@@ -1,16 +1,33 @@
 import type { IncomingMessage } from 'node:http'
 import { headerValues } from './header-names.ts'
 
+/** How an upstream refuses an access token. */
+export interface UpstreamRefusal {
+  readonly status: number
+  /** That of its challenge, as the log may show it. */
+  readonly error: string | undefined
+}
+
 /**
- * True for an answer by which an upstream refuses the access token that was sent to it: a 401 whose challenge is Bearer,
- * DPoP or absent. A token that lacks scope is not refused; its successor would lack it too.
+ * Reads the answer by which an upstream refuses the access token that was sent to it: a 401 whose challenge is Bearer,
+ * DPoP or absent; `undefined` for any other. A token that lacks scope is not refused; its successor would lack it too.
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
  */
-export function refusesToken({ statusCode, rawHeaders }: Pick<IncomingMessage, 'statusCode' | 'rawHeaders'>): boolean {
-  if (statusCode !== 401) return false
+export function readTokenRefusal({
+  statusCode,
+  rawHeaders,
+}: Pick<IncomingMessage, 'statusCode' | 'rawHeaders'>): UpstreamRefusal | undefined {
+  if (statusCode !== 401) return undefined
   const challenges = headerValues(rawHeaders, 'www-authenticate').flatMap(readChallenges)
-  if (challenges.some(({ error }) => error === 'insufficient_scope')) return false
-  return challenges.length === 0 || challenges.some(({ scheme }) => scheme === 'bearer' || scheme === 'dpop')
+  if (challenges.some(({ error }) => error === 'insufficient_scope')) return undefined
+  const ofTokens = challenges.filter(({ scheme }) => scheme === 'bearer' || scheme === 'dpop')
+  if (challenges.length > 0 && ofTokens.length === 0) return undefined
+  return { status: statusCode, error: shownError(ofTokens.find(({ error }) => error !== undefined)?.error) }
+}
+
+/** A word as the standards have them: an upstream may quote the token that it does not like. */
+function shownError(error: string | undefined): string | undefined {
+  return error === undefined || /^(?=.{1,40}$)[a-z]+(?:[_-][a-z]+)*$/.test(error) ? error : '[left out]'
 }
 
 interface Challenge {

@@ -196,6 +196,7 @@ describe('the token of the gateway', () => {
     const connection = openConnection(gateway.port, socketRequest('/token'))
     const answer = parseAnswer(await connection.closed)
     expect([answer?.status, JSON.parse(answer?.body ?? '').code]).toEqual([502, 'upstream_refused_token'])
+    expect(gateway.lastLine().reason).toBe('a request for a WebSocket is not sent again')
     expect(seen.length).toBe(1)
     const after = await opened('/token')
     after.terminate()

@@ -13,6 +13,8 @@ import { startUpstream, type Upstream, type UpstreamHandler } from '../harness/u
 import { until } from '../proxy/proxy-server.ts'
 
 const clock = createTestClock(Date.now())
+/** What the upstream refuses with. */
+let challenge = ''
 let sso: AuthorizationServer
 let upstream: Upstream
 let gateway: RunningGateway
@@ -50,7 +52,7 @@ function refusal(refuses: (authorization: string) => boolean): UpstreamHandler {
   return (request, response, seen) =>
     void request.resume().on('end', () => {
       const { authorization = `Bearer ${seen.headers['x-api-token']}` } = seen.headers
-      if (refuses(authorization)) response.writeHead(401, { 'www-authenticate': 'Bearer realm="inner"' }).end('inner')
+      if (refuses(authorization)) response.writeHead(401, { 'www-authenticate': challenge }).end('inner')
       else response.end(`took ${seen.body()}`)
     })
 }
@@ -69,6 +71,7 @@ let token: string
 let before: number
 
 beforeEach(async () => {
+  challenge = 'Bearer realm="inner"'
   token = await useToken()
   before = tokenRequests()
 })
@@ -111,7 +114,9 @@ describe('an upstream that refuses the token', () => {
   it('is 502 when it refuses the fresh one too, which is then not replaced for 10 s', async () => {
     upstream.answer(refusal(() => true))
     const first = await ask(gateway.port, get('/api/1'))
+    expect(gateway.lastLine()).toMatchObject({ reason: 'it refused the new token too', upstream_status: 401 })
     const second = await ask(gateway.port, get('/api/1'))
+    expect(gateway.lastLine().reason).toMatch(/^the token was got less than 10 s ago/)
     for (const answer of [first, second]) {
       expect(answer.status).toBe(502)
       expect(JSON.parse(answer.body)).toMatchObject({ code: 'upstream_refused_token' })
@@ -125,10 +130,32 @@ describe('an upstream that refuses the token', () => {
     expect(tokenRequests()).toBe(before + 2)
   })
 
+  it.each([
+    ['Bearer error="invalid_token", error_description="expired"', 'invalid_token'],
+    ['Basic error=mine, DPoP error=use_dpop_nonce', 'use_dpop_nonce'],
+    ['Bearer', undefined],
+    ['Bearer error="eyJhbGciOiJub25lIn0"', '[left out]'],
+    [`Bearer error=${'a'.repeat(41)}`, '[left out]'],
+  ])('says in the log what it refused with: %s', async (given, told) => {
+    challenge = given
+    upstream.answer(refusal(() => true))
+    expect((await ask(gateway.port, get('/api/1'))).status).toBe(502)
+    expect(gateway.lastLine().upstream_error).toBe(told)
+  })
+
+  it('is 502 for a body whose length nobody knows, and the log says so', async () => {
+    refuse(token)
+    const chunked = 'POST /api/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n'
+    expect((await ask(gateway.port, chunked)).status).toBe(502)
+    expect(gateway.lastLine().reason).toMatch(/^its body is of unknown length/)
+  })
+
   it('is 502 for a body that is not kept, and the next request has the fresh token already', async () => {
     refuse(token)
     const bytes = 'POST /own-header HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody'
     expect((await ask(gateway.port, bytes)).status).toBe(502)
+    expect(gateway.lastLine()).toMatchObject({ upstream_status: 401 })
+    expect(gateway.lastLine().reason).toMatch(/^its body of 4 bytes is larger than replay_body/)
     expect((await ask(gateway.port, bytes)).status).toBe(200)
     expect(tokenRequests()).toBe(before + 1)
   })
@@ -138,7 +165,10 @@ describe('an upstream that refuses the token', () => {
     sso.answer('token', answerWith(503, 'busy'))
     const answer = await ask(gateway.port, get('/api/1'))
     expect([answer.status, JSON.parse(answer.body).code]).toEqual([502, 'upstream_refused_token'])
+    expect(gateway.lastLine()).toMatchObject({ reason: 'there is no other token to be had', upstream_status: 401 })
     expect(gateway.lastLine().cause).toMatch(/authorization_server_unavailable|503/)
+    await ask(gateway.port, get('/api/1'))
+    expect(gateway.lastLine().reason).toMatch(/one was asked for less than 10 s ago$/)
     upstream.answer(refusal(() => false))
     expect((await ask(gateway.port, get('/api/1'))).status).toBe(200)
     expect(lastToken()).toBe(token)

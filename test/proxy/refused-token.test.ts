@@ -2,7 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../../src/base/errors.ts'
 import { createBodyBudget } from '../../src/proxy/kept-body.ts'
-import { refusesToken } from '../../src/proxy/refused-token.ts'
+import { readTokenRefusal } from '../../src/proxy/refused-token.ts'
 import { createTestClock } from '../harness/clock.ts'
 import { listen } from '../harness/listen.ts'
 import { ask, sendRaw } from '../harness/raw-client.ts'
@@ -124,7 +124,7 @@ test('a challenge made to be read slowly is read at once', () => {
     '"'.repeat(200_001),
     `Bearer a="${'\\'.repeat(200_000)}`,
   ])
-    refusesToken({ statusCode: 401, rawHeaders: ['WWW-Authenticate', value] })
+    readTokenRefusal({ statusCode: 401, rawHeaders: ['WWW-Authenticate', value] })
   expect(performance.now() - begin).toBeLessThan(500)
 })
 

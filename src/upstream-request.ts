@@ -1,0 +1,104 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { GatewayError } from './base/errors.ts'
+import { expiryOf, isSpent } from './egress/access-token.ts'
+import { refusableAge } from './egress/token-source.ts'
+import { type Exchange, whileOpen } from './exchange.ts'
+import type { AccessToken } from './ingress/access-token.ts'
+import type { OutgoingHead } from './proxy/exchange.ts'
+import { isTrustedPeer } from './proxy/forwarded.ts'
+import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
+import type { Reading } from './request-reading.ts'
+import type { Parts, Route } from './wiring.ts'
+
+/** The token that goes out, as the token source gives it. */
+export type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
+
+/** A request that needs a token never goes on without one. */
+export async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<Token | undefined> {
+  if (!route.token) return undefined
+  outcome.client = route.token.client
+  const { token, source } = await whileOpen(response, parts.tokens.get(route.token.request))
+  outcome.tokenSource = source
+  return token
+}
+
+/** The successor of a token that the upstream refused. @throws {GatewayError} if there is none to be had */
+async function replaceToken(
+  { response, parts, outcome }: Exchange,
+  route: Route,
+  refused: Token,
+): Promise<Token | undefined> {
+  if (!route.token) return undefined
+  const isYoung = parts.clock.now() - refused.obtainedAt < refusableAge
+  const successor = await whileOpen(response, parts.tokens.replace(route.token.request, refused))
+  if (!successor) throw new GatewayError('upstream_refused_token', { reason: isYoung ? tooYoung : askedAlready })
+  outcome.tokenSource = successor.source
+  outcome.replaced = true
+  return successor.token
+}
+
+const tooYoung = 'the token was got less than 10 s ago, and is not replaced yet'
+const askedAlready = 'there is no other token to be had: one was asked for less than 10 s ago'
+
+/** A request that goes on. */
+export interface Admitted {
+  readonly route: Route
+  readonly reading: Reading
+  /** What the caller's token says. */
+  readonly caller: AccessToken | undefined
+  readonly token: Token | undefined
+}
+
+/** What goes ahead of the body, as it is now and as it may have to be anew. */
+export interface Heads {
+  readonly head: OutgoingHead
+  /** With a token that is good now. */
+  refresh(): Promise<OutgoingHead>
+  /** With the successor of the token that went out last, or `undefined` where none is to be had. */
+  reauthorize(): Promise<OutgoingHead | undefined>
+}
+
+export function createHeads(exchange: Exchange, { route, caller, token }: Omit<Admitted, 'reading'>): Heads {
+  const { clock } = exchange.parts
+  let current = token
+  const headWith = (next: Token | undefined): OutgoingHead => {
+    current = next
+    const headers = headersFor(exchange, { route, caller, token: next })
+    const sendBefore = next && expiryOf(next)
+    return { headers, ...(sendBefore !== undefined && { sendBefore }) }
+  }
+  return {
+    head: headWith(token),
+    async refresh() {
+      return headWith(current && isSpent(current, clock.now()) ? await obtainToken(exchange, route) : current)
+    },
+    async reauthorize() {
+      const successor = current && (await replaceToken(exchange, route, current))
+      return successor && headWith(successor)
+    },
+  }
+}
+
+function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {
+  return { header, scheme, value: value.read() }
+}
+
+/** The headers for the upstream, with this token in them. */
+function headersFor(
+  { request, listener }: Exchange,
+  { route, caller, token }: Omit<Admitted, 'reading'>,
+): OutgoingHttpHeaders {
+  const { public_url: publicUrl } = listener.options
+  return buildRequestHeaders(route.headers, {
+    rawHeaders: request.rawHeaders,
+    httpVersion: request.httpVersion,
+    peerAddress: request.socket.remoteAddress ?? '',
+    trustedPeer: isTrustedPeer(request, listener.trustedProxies),
+    encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
+    host: request.headers.host ?? '',
+    ...(publicUrl !== undefined && { publicUrl }),
+    ...(caller && { claims: caller.claims }),
+    ...(token && route.token && { token: outgoing(route.token, token) }),
+  })
+}
