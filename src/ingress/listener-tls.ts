@@ -127,7 +127,8 @@ function renewWith(server: Server, context: Derived<SecureContextOptions>, tell:
   }
   // By the other end: the handshake, which the context belongs to, begins on another socket than the requests come on.
   const acceptedBy = new Map<string, { readonly ca: SecureContextOptions['ca'] }>()
-  server.prependListener('connection', (socket) => {
+  server.prependListener('connection', (stream) => {
+    const socket = stream as Socket
     renew()
     const peer = peerOf(socket)
     const own = { ca: current.ca }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -189,6 +190,37 @@ routes: [{ path: /a, public: true, upstream: "${upstream.url}" }]
     expect(gateway.serverOptions).toMatchObject({ minVersion: 'TLSv1.2' })
     expect(() => gateway.attach(createServer(gateway.handler))).toThrow(/https\.createServer/)
   })
+
+  it.each([
+    ['required', {}],
+    ['required', { requestCert: true, rejectUnauthorized: false }],
+    ['required', { requestCert: false }],
+    ['optional', {}],
+    ['optional', { requestCert: true }],
+    [undefined, { requestCert: true }],
+  ] as const)('is none for a server that asks otherwise: %s, made with %j', async (wanted, made) => {
+    const gateway = createGateway(
+      configure(`
+listeners: { main: { tls: ${listenerTls(wanted)} } }
+routes: [{ path: /a, public: true, upstream: "${upstream.url}" }]
+`),
+      { log: createLog(log) },
+    )
+    const own = { key: listenerKey, cert: listenerCertificate(), ca: callersAuthority }
+    expect(() => gateway.attach(createTlsServer({ ...own, ...made }, gateway.handler))).toThrow(/otherwise/)
+    gateway.attach(createTlsServer({ ...gateway.serverOptions }, gateway.handler))
+    await gateway.close()
+  })
+
+  it('lets nobody shake hands twice on one connection', async () => {
+    const port = await start()
+    const socket = connectTls(port, { maxVersion: 'TLSv1.2' })
+    await once(socket, 'secureConnect')
+    const failed = once(socket, 'error')
+    socket.renegotiate({}, () => {})
+    expect(String(await failed)).toMatch(/no.renegotiation/i)
+    socket.destroy()
+  })
 })
 
 describe('a listener whose certificate is exchanged', () => {
@@ -256,6 +288,59 @@ describe('a listener whose certificate is exchanged', () => {
     write({ 'callers.pem': foreignAuthority })
     await until(async () => (await statusFor('billing')) === undefined)
     expect(await statusFor('foreign')).toBe(200)
+  })
+
+  it('reads nothing more of those whom the old authority vouched for, whoever is first to ask', async () => {
+    write({ 'cert.pem': listenerCertificate(), 'key.pem': listenerKey, 'callers.pem': callersAuthority })
+    const port = await start(`tls: ${files}, client_ca: "\${file:callers.pem}", client_certificate: required }`)
+    const [first, second] = await Promise.all(
+      [1, 2].map(async () => {
+        const socket = connectTls(port, { as: 'billing' })
+        socket.on('error', () => {})
+        socket.write(get())
+        expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /)
+        return socket
+      }),
+    )
+    if (!first || !second) return expect.unreachable('nobody has come')
+    const begun = Promise.withResolvers<void>()
+    const released = Promise.withResolvers<void>()
+    upstream.answer(async (_request, response) => {
+      begun.resolve()
+      await released.promise
+      response.end('late')
+    })
+    second.write(get())
+    await begun.promise
+    // What was good before is still so, and a certificate of the listener's own changes nothing.
+    write({ 'cert.pem': listenerCertificate('server-renewed') })
+    await until(async () => {
+      await askTls(port, get('/none'), { as: 'billing' })
+      return log.find({ msg: 'certificate renewed' }).length === 1
+    })
+    expect(first.destroyed).toBe(false)
+
+    write({ 'callers.pem': foreignAuthority })
+    const before = upstream.requests.length
+    let later = ''
+    first.on('data', (piece: Buffer) => {
+      later += piece.toString('latin1')
+    })
+    const gone = closed(first)
+    await until(async () => {
+      first.write(get('/none'))
+      await sleep(50)
+      return first.destroyed
+    })
+    await gone
+    expect(parseAnswers(later).every(({ status }) => status === 404)).toBe(true)
+    // What is under way is answered, and is the last.
+    released.resolve()
+    expect(String((await once(second, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /)
+    const last = closed(second)
+    second.write(get())
+    await last
+    expect(upstream.requests.length).toBe(before)
   })
 })
 
