@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
@@ -13,7 +14,7 @@ import { verifiedCertificate } from './ingress/certificate-callers.ts'
 import { enforce, reportTo } from './ingress/report-mode.ts'
 import type { Forwarded } from './proxy/exchange.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
-import { logRequest, logUpgradeEnd, noteRefusal, type Outcome, statusOf } from './request-log.ts'
+import { logRequest, logUpgradeEnd, noteRefusal, statusOf } from './request-log.ts'
 import { type Reading, readRequest } from './request-reading.ts'
 import { type Admitted, createHeads, obtainToken } from './upstream-request.ts'
 import { type Route, wire } from './wiring.ts'
@@ -121,8 +122,14 @@ async function admit(exchange: Exchange, route: Route, reading: Reading): Promis
 
 function requireCaller({ request, outcome }: Exchange, { callers, browserRule }: Route, { host }: Reading): void {
   const { socket, headers } = request
-  outcome.certificate = callers?.check({ address: outcome.address, certificate: verifiedCertificate(socket) })
-  browserRule?.check({ headers, host, localAddress: socket.localAddress })
+  outcome.certificate = callers?.check({
+    address: outcome.address,
+    get certificate() {
+      return verifiedCertificate(socket)
+    },
+  })
+  const encrypted = (socket as Partial<TLSSocket>).encrypted === true
+  browserRule?.check({ headers, host, localAddress: socket.localAddress, encrypted })
 }
 
 async function requireToken(
@@ -154,16 +161,19 @@ async function forward(exchange: Exchange, { route, reading, caller, token }: Ad
     ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
     ...(token && { refresh }),
     ...(route.token?.replaceRefused && { reauthorize }),
-    ...(upgrade && { upgrade: { connection: upgrade, endAt: endOf(route, outcome, caller) } }),
+    ...(upgrade && { upgrade: { connection: upgrade, endAt: endOf(exchange, route, caller) } }),
   })
   outcome.upstreamStatus = forwarded.status
   return forwarded
 }
 
-/** When a connection ends that was upgraded: with what let its caller in, be it a token or the time of a trial. */
-function endOf(route: Route, { report }: Outcome, caller: AccessToken | undefined): number | undefined {
-  if (report?.refusal) return route.report?.until
-  return route.endsAtExpiry ? caller?.expiresAt : undefined
+/** When a connection ends that was upgraded: with what let its caller in, be it a token, a certificate or the time of a trial. */
+function endOf({ request, outcome }: Exchange, route: Route, caller: AccessToken | undefined): number | undefined {
+  if (outcome.report?.refusal) return route.report?.until
+  const certificate = outcome.certificate === undefined ? undefined : verifiedCertificate(request.socket)
+  const ends = [certificate?.validToDate.getTime(), route.endsAtExpiry ? caller?.expiresAt : undefined]
+  const known = ends.filter((end) => end !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
 }
 
 function isForNext({ next }: Exchange, error: unknown): boolean {

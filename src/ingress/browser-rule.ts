@@ -39,6 +39,8 @@ export interface AskingRequest {
   readonly host: string
   /** This end of the connection: the listener's address, also where it is bound to all of them. */
   readonly localAddress: string | undefined
+  /** Whether the connection speaks TLS. */
+  readonly encrypted: boolean
 }
 
 export interface BrowserRule {
@@ -51,7 +53,9 @@ export interface BrowserRule {
  * sends requests for whatever page it shows. A page of an attacker's may so use the gateway's credentials in two ways.
  *
  * 1. It asks for http://127.0.0.1:8081/… as it stands. The browser says so: in `Origin`, or in `Sec-Fetch-Site`, neither of
- *    which a page can leave out or change. A legacy service sends neither; a person who types the address, `none`.
+ *    which a page can leave out or change. A legacy service sends neither; a person who types the address, `none`. But
+ *    `Origin` is not sent with a plain GET, and `Sec-Fetch-Site` only over TLS and to loopback names. Elsewhere whatever
+ *    calls itself a browser, as all of them do in `User-Agent`, is taken for a page.
  * 2. It asks for its own name, attacker.example, whose address its owner has meanwhile changed to 127.0.0.1 (DNS
  *    rebinding). To the browser that is the page's own site, and the page may read the answer. `Host` still has the name.
  *
@@ -60,23 +64,34 @@ export interface BrowserRule {
 export function createBrowserRule({ browsers = false, listenerHost, isNamed }: BrowserRuleOptions): BrowserRule {
   const bound = hostOf(listenerHost)
   return {
-    check({ headers, host, localAddress }) {
-      const sign = browsers ? undefined : pageSign(headers)
+    check({ headers, host, localAddress, encrypted }) {
+      const isKnown = (name: string) => {
+        const local = localAddress !== undefined && name === hostOf(localAddress)
+        const isOwn = local || (name === bound && !everywhere.includes(name))
+        return name !== '' && (isOwn || isLoopback(name) || isNamed(name))
+      }
+      const isTold = encrypted || isLoopback(host)
+      const sign = browsers ? undefined : (pageSign(headers, isKnown) ?? (isTold ? undefined : browserSign(headers)))
       if (sign !== undefined)
         throw notAllowed(`a page in a browser asks (it sent ${sign}), and the route does not say browsers: true`)
-      const local = localAddress !== undefined && host === hostOf(localAddress)
-      const isOwn = local || (host === bound && !everywhere.includes(host))
-      if (host === '' || !(isOwn || isLoopback(host) || isNamed(host)))
+      if (!isKnown(host))
         throw notAllowed(`Host is ${host || 'missing'}: no address of the listener, and not in hosts of the route`)
     },
   }
 }
 
 /** The header that gives a page away. */
-function pageSign(headers: IncomingHttpHeaders): string | undefined {
+function pageSign(headers: IncomingHttpHeaders, isKnown: (host: string) => boolean): string | undefined {
   if (headers.origin !== undefined) return 'Origin'
   const site = headers['sec-fetch-site']
-  return site === undefined || site === 'none' ? undefined : 'Sec-Fetch-Site'
+  if (site !== undefined && site !== 'none') return 'Sec-Fetch-Site'
+  return headers.referer === undefined || isKnown(hostOfUrl(headers.referer)) ? undefined : 'Referer'
+}
+
+/** The header of every browser, unless the browser says that nobody's page is asking. */
+function browserSign(headers: IncomingHttpHeaders): string | undefined {
+  const isBrowser = headers['sec-fetch-site'] !== 'none' && /^\s*Mozilla\//i.test(headers['user-agent'] ?? '')
+  return isBrowser ? 'User-Agent of one, without Sec-Fetch-Site' : undefined
 }
 
 /** Bound to these, a listener has every address of the machine; they are none that anybody would ask for. */
@@ -87,6 +102,11 @@ const loopback = new Networks(['loopback'])
 /** Names that nobody's DNS can give to another machine. @see https://www.rfc-editor.org/rfc/rfc6761#section-6.3 */
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || loopback.includes(host.replace(/^\[|\]$/g, ''))
+}
+
+/** Empty for what is no URL with a host. */
+function hostOfUrl(text: string): string {
+  return URL.parse(text)?.hostname.replace(/\.$/, '') ?? ''
 }
 
 /** An address as `Host` has it. */

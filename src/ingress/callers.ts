@@ -29,7 +29,7 @@ export type CallersOptions = z.output<typeof callersOptions>
 export interface Caller {
   /** As the socket knows it, or as a trusted proxy tells it. */
   readonly address: string | undefined
-  /** As `verifiedCertificate` gives it. */
+  /** As `verifiedCertificate` gives it; it is read only where a route asks for one. */
   readonly certificate?: X509Certificate | undefined
 }
 
@@ -46,11 +46,12 @@ export function createCallers(options: CallersOptions, clock: Clock = systemCloc
   const networks = options.networks && new Networks(options.networks)
   const match = options.certificates && createCertificateMatcher(options.certificates)
   return {
-    check({ address, certificate }) {
+    check(caller) {
+      const { address } = caller
       if (networks && !(address !== undefined && networks.includes(address)))
         throw notAllowed('the address of the caller is in none of the networks')
       if (!match) return undefined
-      const found = match(certificate, clock.now())
+      const found = match(caller.certificate, clock.now())
       if ('fault' in found) throw notAllowed(found.fault)
       return found.name
     },

@@ -51,8 +51,11 @@ interface CertificateNames {
   readonly subject: string
 }
 
-/** What each certificate is called, read once: a connection keeps its own. */
+/** What each certificate is called, read once. */
 const read = new WeakMap<X509Certificate, CertificateNames>()
+
+/** The certificate of each connection, read once: Node makes it anew whenever it is asked. */
+const presented = new WeakMap<Socket, X509Certificate>()
 
 /**
  * The certificate of the other end, if it was verified in the handshake. Only the socket is asked: a header such as
@@ -61,7 +64,10 @@ const read = new WeakMap<X509Certificate, CertificateNames>()
 export function verifiedCertificate(socket: Socket): X509Certificate | undefined {
   const { authorized, getPeerX509Certificate } = socket as Partial<TLSSocket>
   // Neither alone would do: an unverified certificate may be there too, and `authorized` may stand without one.
-  return authorized === true ? getPeerX509Certificate?.call(socket as TLSSocket) : undefined
+  if (authorized !== true) return undefined
+  const certificate = presented.get(socket) ?? getPeerX509Certificate?.call(socket as TLSSocket)
+  if (certificate) presented.set(socket, certificate)
+  return certificate
 }
 
 /** Finds out by which of its names a certificate is listed. */

@@ -53,7 +53,7 @@ routes:
   - { listener: main, path: /open/**, ${near}, upstream: "${upstream.url}" }
   - { listener: named, path: /partner/**, ${near}, ${rest} }
   - { listener: everywhere, path: /partner/**, ${near}, ${rest} }
-  - { listener: encrypted, path: /partner/**, callers: { certificates: { subjects: ["CN=billing,O=Example"] } }, ${rest} }
+  - { listener: encrypted, path: /partner/**, callers: { certificates: { subjects: ["CN=billing,O=Example"] } }, hosts: [gateway.example], ${rest} }
   - { listener: behind, path: /partner/**, callers: { networks: [192.0.2.0/24] }, ${rest} }
 `,
     { env: { ...listenerEnv, SECRET: sso.client.client_secret } },
@@ -110,7 +110,14 @@ const signs: readonly (readonly string[])[] = [
   ['Sec-Fetch-Site: '],
   ['Sec-Fetch-Site: none', 'Sec-Fetch-Site: cross-site'],
   ['sec-fetch-site: None'],
+  ['Referer: https://attacker.example/page'],
+  ['Referer: http://localhost.attacker.example/'],
+  ['Referer: http://localhost@attacker.example/'],
+  ['Referer: nothing'],
+  ['Referer: '],
 ]
+
+const mozilla = 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 describe('a page on the same machine', () => {
   test.each(signs)('is refused by %s', async (...lines) => {
@@ -151,6 +158,47 @@ describe('a page on the same machine', () => {
     expectPassed(await asked('/required/a', { host: 'any.example', lines: [origin, `Authorization: Bearer ${token}`] }))
     expect((await asked('/required/a', { lines: [origin] })).status).toBe(401)
     expect((await asked('/open/a', { host: 'any.example', lines: [origin] })).status).toBe(200)
+  })
+})
+
+/*
+ * Browsers send `Sec-Fetch-Site` over TLS and to loopback names alone, and no `Origin` with <img src="http://10.1.2.3:8081/…">.
+ * A page that sends no `Referer` either looks like nobody, but for the name that every browser gives itself.
+ */
+describe('a page that asks in plain HTTP for what is not loopback', () => {
+  const host = 'gateway.example'
+
+  test.each(['gateway.example:8081', '192.0.2.7', '[2001:db8::1]'])(
+    'is refused by its browser’s name: %s',
+    async (name) => {
+      expectRefused(await asked('/hosts/a', { host: name, lines: [mozilla] }))
+      expectRefused(await asked('/hosts/a', { host: name, lines: ['User-Agent: mozilla/4.0'] }))
+      expect(gateway.lastLine()).toMatchObject({ reason: expect.stringContaining('User-Agent') })
+    },
+  )
+
+  test('is refused by where it is', async () => {
+    expectRefused(await asked('/hosts/a', { host, lines: ['Referer: http://attacker.example/'] }))
+    expectPassed(await asked('/hosts/a', { host, lines: ['Referer: http://Gateway.Example:8081/app'] }))
+    before++
+    expectPassed(await asked('/hosts/a', { host, lines: ['Referer: http://localhost.:9/'] }))
+  })
+
+  test('is told from whoever is no browser, or says that nobody’s page asks', async () => {
+    expectPassed(await asked('/hosts/a', { host, lines: ['User-Agent: Java/1.6.0 (like Mozilla/5.0)'] }))
+    before++
+    expectPassed(await asked('/hosts/a', { host, lines: [mozilla, 'Sec-Fetch-Site: none'] }))
+  })
+
+  test('is let in where the route says so, and where browsers tell of pages', async () => {
+    expectPassed(await asked('/pages/a', { lines: [mozilla, 'Referer: https://portal.example/'] }))
+    before++
+    expectPassed(await asked('/partner/a', { lines: [mozilla] }))
+    before++
+    expectPassed(await asked('/partner/a', { host: '127.0.0.1:8081', lines: [mozilla] }))
+    before++
+    const bytes = request('/partner/a', { host: 'gateway.example', lines: [mozilla] })
+    expectPassed(parseAnswer(await sendTls(encrypted, bytes, { as: 'billing' })))
   })
 })
 

@@ -1,12 +1,15 @@
+import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
-import { askTls, connectTls, listenerEnv, listenerTls } from '../harness/caller-certificates.ts'
+import { askTls, callerX509, connectTls, listenerEnv, listenerTls } from '../harness/caller-certificates.ts'
+import { createTestClock } from '../harness/clock.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { listen } from '../harness/listen.ts'
 import { ask } from '../harness/raw-client.ts'
-import { startUpstream, type Upstream } from '../harness/upstream.ts'
+import { startRawUpstream, startUpstream, type Upstream } from '../harness/upstream.ts'
+import { socketAnswer, socketRequest } from '../harness/web-socket.ts'
 
 /*
  * A route is open to the holder of one client certificate: the one of `billing`. An attacker wants to be taken for it. It may
@@ -209,6 +212,39 @@ test('a server of somebody’s own that lets any certificate pass lets none of t
   expect(upstream.requests.length).toBe(before)
   expect((await askTls(port, get('/billing'), { as: 'billing' }))?.status).toBe(200)
   await stop()
+})
+
+/** Of the certificate that let a caller in, whatever the token beside it says. */
+test('a WebSocket does not outlive the certificate that opened it', async () => {
+  const expiry = callerX509('billing').validToDate.getTime()
+  const clock = createTestClock(expiry - 60_000)
+  const other = await startRawUpstream((socket) => socket.write(socketAnswer()))
+  const short = await startGateway(
+    `
+listeners: { main: { tls: ${listenerTls('optional')} } }
+routes:
+  - { path: /socket, callers: { certificates: { ${names} } }, upstream: "${other.url}" }
+  - { path: /open, public: true, upstream: "${other.url}" }
+`,
+    { env: listenerEnv, clock },
+  )
+  const opened = await Promise.all(
+    ['/socket', '/open'].map(async (path) => {
+      const socket = connectTls(short.port, { as: 'billing' })
+      socket.on('error', () => {})
+      socket.write(socketRequest(path))
+      expect(String((await once(socket, 'data'))[0])).toMatch(/ 101 /)
+      return socket
+    }),
+  )
+  await clock.advance(59_000)
+  expect(opened.map(({ closed }) => closed)).toEqual([false, false])
+  const ended = opened[0] && once(opened[0].resume(), 'close')
+  await clock.advance(2000)
+  await ended
+  expect(opened[1]?.closed).toBe(false)
+  for (const socket of opened) socket.destroy()
+  await Promise.all([short.stop(), other.stop()])
 })
 
 /** The only proxy that is trusted; an attacker has the address next to it. */

@@ -4,7 +4,7 @@ import { createBrowserRule } from '../../src/ingress/browser-rule.ts'
 const passes = (listenerHost: string, localAddress: string | undefined, host: string) => {
   const rule = createBrowserRule({ listenerHost, isNamed: () => false })
   try {
-    rule.check({ headers: {}, host, localAddress })
+    rule.check({ headers: {}, host, localAddress, encrypted: false })
     return true
   } catch (error) {
     expect(error).toMatchObject({ code: 'caller_not_allowed', status: 403 })

@@ -1,6 +1,8 @@
+import { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { callersOptions, createCallers } from '../../src/ingress/callers.ts'
+import { verifiedCertificate } from '../../src/ingress/certificate-callers.ts'
 import { parseDistinguishedName, subjectName } from '../../src/ingress/distinguished-name.ts'
 import { callerX509 } from '../harness/caller-certificates.ts'
 import { createTestClock } from '../harness/clock.ts'
@@ -89,6 +91,41 @@ describe('a client certificate', () => {
     expect(() => callers.check({ address: '192.0.2.1', certificate })).toThrow('in none of the networks')
     expect(() => callers.check({ address: '10.0.0.1' })).toThrow('no client certificate')
     expect(() => callers.check({ address: '10.0.0.1', certificate: callerX509('reports') })).toThrow('none of those')
+  })
+})
+
+describe('the certificate of a connection', () => {
+  function connection(authorized: boolean) {
+    let reads = 0
+    const getPeerX509Certificate = () => {
+      reads++
+      return callerX509('billing')
+    }
+    return { socket: Object.assign(new Socket(), { authorized, getPeerX509Certificate }), reads: () => reads }
+  }
+
+  test('is read once, and only if it was verified', () => {
+    const good = connection(true)
+    const first = verifiedCertificate(good.socket)
+    expect(first?.subject).toContain('billing')
+    expect(verifiedCertificate(good.socket)).toBe(first)
+    expect(good.reads()).toBe(1)
+    good.socket.authorized = false
+    expect(verifiedCertificate(good.socket)).toBeUndefined()
+    const forged = connection(false)
+    expect(verifiedCertificate(forged.socket)).toBeUndefined()
+    expect(forged.reads()).toBe(0)
+  })
+
+  test('is not read where a route asks for none', () => {
+    const near = createCallers(callersOptions.parse({ networks: ['loopback'] }))
+    const caller = {
+      address: '127.0.0.1',
+      get certificate() {
+        return expect.unreachable('the certificate was read')
+      },
+    }
+    expect(near.check(caller)).toBeUndefined()
   })
 })
 
