@@ -9,9 +9,9 @@ import { GatewayError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
-import { defaultListener, type ListenerOptions } from './config/listener.ts'
+import type { ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
-import { routeNames } from './config/route-names.ts'
+import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
 import type { TokenRequest } from './egress/token-request.ts'
@@ -97,14 +97,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
-  const placed = config.routes.map((route) => ({
-    ...route,
-    listener: route.listener ?? defaultListener(config.listeners),
-  }))
-  const names = routeNames(placed)
-  const routes = placed.map((route, index) =>
-    compileRoute({ ...route, name: names[index] ?? '' }, { config, egress, viaName, clock }),
-  )
+  const routes = namedRoutes(config).map((route) => compileRoute(route, { config, egress, viaName, clock }))
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()

@@ -33,9 +33,14 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   program
     .command('token')
     .description('get a token of a client, as the gateway would, and print what it is')
-    .argument('<client>', 'the name of the client in the configuration')
+    .argument('[client]', 'the name of the client in the configuration; with --route it may be left out')
     .addOption(configOption())
-    .option('-s, --scope <scope>', 'the scope to ask for, instead of the client’s own; several in quotes')
+    .option('-s, --scope <scope>', 'the scope to ask for, instead of the client’s or route’s own; several in quotes')
+    .option(
+      '-r, --route <name>',
+      'the token that goes out on this route: its client, scopes, audience, resource, params',
+    )
+    .option('--fresh', 'ask the authorization server, whatever token is shared in Redis, and share nothing')
     .option('--raw', 'print the token itself, and nothing else')
     .action(token)
   program

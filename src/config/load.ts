@@ -6,7 +6,7 @@ import { Secret } from '../base/secret.ts'
 import { ConfigError, type Fault } from './config-error.ts'
 import { issueFaults } from './issues.ts'
 import { type Finding, referenceFindings } from './references.ts'
-import { type ConfigOptions, configJsonSchema, configOptions } from './schema.ts'
+import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
 import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
 import { semanticFindings } from './semantics.ts'
 import { type Path, readYaml, type YamlDocument } from './yaml-document.ts'
@@ -22,12 +22,21 @@ export interface Config extends ConfigOptions {
   readonly notes: readonly Fault[]
 }
 
+export interface LoadOptions {
+  /** `optional`: for a program that only wants tokens. It needs no route then, and clients no route that uses them. */
+  readonly routes?: 'optional'
+}
+
 /**
  * Reads and checks a configuration file.
  * @throws {ConfigError} with every fault at once
  */
-export function loadConfig(file: string, env: SubstitutionSources['env'] = process.env): Config {
-  return parseConfig(readConfigFile(file), { file, env })
+export function loadConfig(
+  file: string,
+  env: SubstitutionSources['env'] = process.env,
+  options: LoadOptions = {},
+): Config {
+  return parseConfig(readConfigFile(file), { file, env, ...options })
 }
 
 function readConfigFile(file: string): string {
@@ -47,9 +56,9 @@ function readConfigFile(file: string): string {
  */
 export function parseConfig(
   text: string,
-  options: { readonly file: string; readonly env?: SubstitutionSources['env']; readonly now?: number },
+  options: LoadOptions & { readonly file: string; readonly env?: SubstitutionSources['env']; readonly now?: number },
 ): Config {
-  const { file, env = process.env, now = systemClock.now() } = options
+  const { file, env = process.env, now = systemClock.now(), routes } = options
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = []
@@ -59,14 +68,15 @@ export function parseConfig(
     { env, folder: dirname(resolve(file)) },
     (path, message) => faults.push(document.fault(path, message)),
   )
-  const parsed = configOptions.safeParse(values, { reportInput: true })
+  const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
+  const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
   const unsubstituted = new Set(faults.map(({ path }) => path))
   if (!parsed.success) {
     const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
     faults.push(...told.filter(({ path }) => !unsubstituted.has(path)))
   }
-  const findings = [...referenceFindings(values), ...semanticFindings(values, now)]
+  const findings = [...referenceFindings(values, { routes }), ...semanticFindings(values, now)]
   const told = (chosen: (finding: Finding) => unknown) =>
     findings.filter(chosen).map(({ path, message }) => document.fault(path, message))
   faults.push(...told(({ warning, note }) => !warning && !note))

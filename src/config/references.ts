@@ -18,7 +18,10 @@ type Tree = Record<string, unknown>
  * What one part of the file says of another: names that must exist, and what follows from several parts together. It
  * works on the values as they were read, so that it finds its faults beside those of the schema.
  */
-export function referenceFindings(values: unknown): Finding[] {
+export function referenceFindings(
+  values: unknown,
+  { routes }: { readonly routes?: 'optional' | undefined } = {},
+): Finding[] {
   const root = tree(values)
   const servers = tree(root.authorization_servers)
   return [
@@ -28,7 +31,7 @@ export function referenceFindings(values: unknown): Finding[] {
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...emptinessFindings(root.listeners),
     ...addressFindings(root),
-    ...unusedFindings(root),
+    ...(routes === 'optional' ? [] : unusedFindings(root)),
   ]
 }
 

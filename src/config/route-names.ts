@@ -1,3 +1,4 @@
+import { defaultListener } from './listener.ts'
 import type { Finding } from './references.ts'
 
 /** What a route is called after, where it has no name of its own. */
@@ -17,6 +18,19 @@ export function routeNames(routes: readonly NamedRoute[]): string[] {
     const own = defaultName(route)
     return route.name ?? (alike.get(own)?.length === 1 ? own : `${route.listener} ${own}`)
   })
+}
+
+/** The routes of a configuration, each with its name and its listener. */
+export function namedRoutes<Route extends Omit<NamedRoute, 'listener'> & { readonly listener?: string | undefined }>({
+  routes,
+  listeners,
+}: {
+  readonly routes: readonly Route[]
+  readonly listeners: object
+}): (Route & { readonly name: string; readonly listener: string })[] {
+  const placed = routes.map((route) => ({ ...route, listener: route.listener ?? defaultListener(listeners) }))
+  const names = routeNames(placed)
+  return placed.map((route, index) => ({ ...route, name: names[index] ?? '' }))
 }
 
 function defaultName({ host = '', path, methods }: NamedRoute): string {

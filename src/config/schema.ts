@@ -113,6 +113,9 @@ export const configOptions = z.strictObject({
     .describe("for every route with require; a route's own are added to these"),
 })
 
+/** The same for a program that only wants tokens. */
+export const configOptionsWithoutRoutes = configOptions.extend({ routes: z.array(routeOptions).default([]) })
+
 export type ConfigOptions = z.output<typeof configOptions>
 export type RouteOptions = z.output<typeof routeOptions>
 

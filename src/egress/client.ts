@@ -57,6 +57,14 @@ const wishes = {
   resource: oneOrMore(resource()).optional().describe('the `resource` parameter (RFC 8707)'),
 }
 
+/** What a program may ask a client's token for. An empty list asks for nothing, whatever the client is configured for. */
+export const wishOptions = z.strictObject({
+  scopes: z.array(scopeToken()).optional(),
+  audience: z.array(text()).optional(),
+  resource: z.array(resource()).optional(),
+  params: parameters().optional(),
+})
+
 const oneScopeKey = {
   ...ruleOverMap,
   path: ['scopes'],

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type AuthorizationServer, answerWith, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { runProgram } from '../harness/process.ts'
+import { startRedis } from '../harness/redis.ts'
 
 let sso: AuthorizationServer
 let folder: string
@@ -23,6 +24,12 @@ clients:
   service: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SECRET}", scope: country.read }
 routes:
   - { path: /a, callers: { networks: [loopback] }, token: { client: service }, upstream: "http://127.0.0.1:1" }
+  - name: customers
+    path: /b
+    callers: { networks: [loopback] }
+    token: { client: service, scopes: [customer.read], header: X-Token, scheme: none }
+    upstream: "http://127.0.0.1:1"
+  - { path: /open, public: true, upstream: "http://127.0.0.1:1" }
 `,
   )
 })
@@ -41,7 +48,7 @@ describe('scopegate token', () => {
     expect(stdout).toMatch(
       /^client: +service\nfrom: +the authorization server, in \d+ ms\nexpires: +\S+Z, in (299|300) s\n/,
     )
-    expect(stdout).toContain('granted scope: country.read\n')
+    expect(stdout).toContain('asked scope:   country.read\ngranted scope: country.read\n')
     expect(stdout).toContain('"client_id": "default-client"')
     expect(stdout).not.toMatch(/eyJ/)
   })
@@ -49,6 +56,51 @@ describe('scopegate token', () => {
   it('asks for another scope', async () => {
     const { stdout } = await run(['service', '--scope', 'customer.read customer.write'])
     expect(stdout).toContain('granted scope: customer.read customer.write\n')
+  })
+
+  it('shows the token that a route sends, and how', async () => {
+    const { exitCode, stdout } = await run(['--route', 'customers'])
+    expect(exitCode).toBe(0)
+    expect(stdout).toMatch(/^client: +service\nsent as: +X-Token: …\n/)
+    expect(stdout).toContain('asked scope:   customer.read\ngranted scope: customer.read\n')
+    expect((await run(['service', '--route', '/a'])).stdout).toContain('sent as:       Authorization: Bearer …\n')
+  })
+
+  it.each([
+    [['--route', '/c'], 'there is no route /c; a token goes out on /a, customers'],
+    [['--route', '/open'], 'no token goes out on the route /open; a token goes out on /a, customers'],
+    [['other', '--route', '/a'], 'the route /a sends the token of service, and not of other'],
+    [[], 'whose token? Name a client, or a route with --route'],
+    [
+      ['service', '--scope', 'a"b'],
+      'the wish for a token cannot be sent: scopes.0: is "a\\"b", and must be one scope value (several are a list: [a, b])',
+    ],
+  ])('says what is wrong with %j', async (args, message) => {
+    expect(await run(args)).toMatchObject({ exitCode: 1, stderr: `scopegate: ${message}\n` })
+  })
+
+  it('does not claim to know what was granted where the server does not say', async () => {
+    const body = { access_token: 'opaque', token_type: 'Bearer', expires_in: 1 }
+    sso.answer('token', answerWith(200, JSON.stringify(body), { 'content-type': 'application/json' }))
+    const { stdout } = await run(['service'])
+    sso.answer('token')
+    expect(stdout).toContain('asked scope:   country.read\ngranted scope: the server did not say\n')
+  })
+
+  it('asks the server past a token that is shared in Redis, when asked to', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    const shared = join(folder, 'shared.yaml')
+    const cache = `token_cache: { redis: { url: "${redis.url}", encryption_keys: ["${'a'.repeat(43)}"] } }`
+    writeFileSync(shared, `${readFileSync(config, 'utf8')}\n${cache}\n`)
+    const from = async (...args: string[]) => {
+      const env = { SECRET: sso.client.client_secret }
+      const { stdout } = await runProgram(['token', 'service', ...args, '--config', shared], env)
+      return /^from: +(.*), in/m.exec(stdout)?.[1]
+    }
+    expect(await from()).toBe('the authorization server')
+    expect(await from()).toBe('redis')
+    expect(await from('--fresh')).toBe('the authorization server')
   })
 
   it('prints the token itself, and nothing else, when asked to', async () => {

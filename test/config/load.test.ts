@@ -45,6 +45,21 @@ function secretOf(config: ReturnType<typeof parseConfig>): string {
   return secret.read()
 }
 
+describe('a program that only wants tokens', () => {
+  const options = { file: 'a.yaml', env: { SECRET: 's' } }
+  const clientAlone = server + client('"${env:SECRET}"')
+
+  it('needs no route, and no route that uses its client', () => {
+    expect(parseConfig(clientAlone, { ...options, routes: 'optional' })).toMatchObject({ routes: [], warnings: [] })
+    expect(() => parseConfig(clientAlone, options)).toThrow(/routes/)
+  })
+
+  it('is told all the same what is wrong with the routes that there are', () => {
+    const text = `${clientAlone}routes: [{ path: /a, upstream: "https://a.example.com" }]`
+    expect(() => parseConfig(text, { ...options, routes: 'optional' })).toThrow('does not say who may come in')
+  })
+})
+
 describe('loading a configuration', () => {
   it('the example is good, as it is', () => {
     const { privateKey: key } = testCertificate('client')
