@@ -19,11 +19,14 @@ export interface UpgradeConnection {
   readonly response: ServerResponse
   /** Resolves once all earlier answers are out; the response cannot be written before. @throws GatewayError `caller_gone` */
   turn(): Promise<void>
-  /** Answers 101 with these headers, and gives back what has come early. From here on the socket speaks another protocol. */
+  /**
+   * Answers 101 with these headers, and gives back what has come early. From here on the socket speaks another protocol.
+   * @throws GatewayError `invalid_upgrade` where more has come than is kept
+   */
   accept(rawHeaders: string[]): readonly Buffer[]
 }
 
-/** A caller who does not wait for the answer may send this much; then it is read no further. */
+/** A caller who does not wait for the answer may send this much. What is more is read and dropped: unread, nobody sees it go. */
 const mostEarly = 64 * 1024
 const lingerMilliseconds = 1000
 
@@ -39,7 +42,10 @@ export function openUpgrade({ request, socket, head, earlier }: UpgradeRequest):
   function onData(chunk: Buffer): void {
     early.push(chunk)
     held += chunk.length
-    if (held > mostEarly) socket.pause()
+    if (held <= mostEarly) return
+    early.length = 0
+    // Behind an answer that has no end it would be dropped without end.
+    if (!response.socket) socket.destroy()
   }
   /** As everywhere else, a caller that ends its side before the answer has gone away. */
   function onEnd(): void {
@@ -74,6 +80,8 @@ export function openUpgrade({ request, socket, head, earlier }: UpgradeRequest):
       response.assignSocket(socket)
     },
     accept(rawHeaders) {
+      if (held > mostEarly)
+        throw new GatewayError('invalid_upgrade', { reason: `more than ${mostEarly} bytes before the answer` })
       response.off('finish', onFinish).writeHead(101, 'Switching Protocols', rawHeaders).flushHeaders()
       response.detachSocket(socket)
       socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)

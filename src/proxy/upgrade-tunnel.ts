@@ -12,14 +12,14 @@ export interface TunnelOptions {
   readonly head: Buffer
   /** When to end it, in milliseconds since the epoch. */
   readonly endAt?: number | undefined
-  /** How long what is left may take to go out once one side has ended, in milliseconds without progress. */
+  /** How long a side may take nothing of what there is for it, in milliseconds. */
   readonly idle: number
   readonly clock: Clock
 }
 
 /** How an upgraded connection ended. */
 export interface TunnelEnd {
-  readonly reason: 'caller' | 'upstream' | 'token_expired' | 'stopping'
+  readonly reason: 'caller' | 'upstream' | 'stalled' | 'token_expired' | 'stopping'
   /** Bytes from the caller, and to it. */
   readonly bytesIn: number
   readonly bytesOut: number
@@ -31,11 +31,13 @@ const lingerMilliseconds = 1000
 
 /**
  * Ties two sockets together: every byte either way, as fast as the receiver takes it, and the end of one side is the end
- * of the other. Between two bytes there may be any length of time. Resolves when both are closed; never rejects.
+ * of the other. Between two bytes there may be any length of time, unless one is there that is not taken. Resolves when
+ * both are closed; never rejects.
  */
 export function startTunnel({ caller, upstream, early, head, endAt, idle, clock }: TunnelOptions): Promise<TunnelEnd> {
   const { promise, resolve } = Promise.withResolvers<TunnelEnd>()
   const watch = createSilenceWatch(clock)
+  const holdUps = { caller: createSilenceWatch(clock), upstream: createSilenceWatch(clock) }
   const bytes = { caller: 0, upstream: 0 }
   let reason: TunnelEnd['reason'] | undefined
   let cut = false
@@ -55,14 +57,26 @@ export function startTunnel({ caller, upstream, early, head, endAt, idle, clock 
       if (cut) return
       bytes[side] += chunk.length
       if (reason) watch.renew()
-      if (!sink.write(chunk)) source.pause()
+      if (!sink.write(chunk)) holdUp()
+    }
+    // Nobody sees a sender vanish who is not read: without an end, one after the other could fill the listener for good.
+    const holdUp = () => {
+      source.pause()
+      holdUps[side].expect(idle, () => {
+        reason ??= 'stalled'
+        destroyBoth()
+      })
     }
     for (const chunk of before) pass(chunk)
     source.on('data', pass)
-    sink.on('drain', () => source.resume())
+    sink.on('drain', () => {
+      holdUps[side].stop()
+      source.resume()
+    })
     if (!sink.writableNeedDrain) source.resume()
     source.on('end', () => {
       reason ??= side
+      holdUps[side].stop()
       cutAfter(idle)
       sink.end()
     })
@@ -90,7 +104,7 @@ export function startTunnel({ caller, upstream, early, head, endAt, idle, clock 
   }
   function finish(): void {
     cancelEnd()
-    watch.stop()
+    for (const each of [watch, holdUps.caller, holdUps.upstream]) each.stop()
     resolve({ reason: reason ?? 'caller', bytesIn: bytes.caller, bytesOut: bytes.upstream })
   }
 

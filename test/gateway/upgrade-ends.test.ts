@@ -33,7 +33,7 @@ beforeEach(async () => {
       ends.push(socket)
       socket.on('close', () => closed++)
     }
-    if (received.endsWith('\r\n\r\n') && !received.startsWith('GET /silent')) socket.write(socketAnswer())
+    if (received.endsWith('\r\n\r\n') && !/^GET .(silent|late)/.test(received)) socket.write(socketAnswer())
   })
 })
 afterEach(async () => {
@@ -275,33 +275,33 @@ describe('what is sent before it may be', () => {
     connection.socket.destroy()
   })
 
-  it('is read no further than a little, and all of it goes out in the end', async () => {
-    const size = 20_000_000
-    let arrived = 0
-    const counting = await listen(
-      createTcpServer((socket) =>
-        socket.once('data', () => {
-          socket.write(socketAnswer())
-          socket.on('data', (piece) => {
-            arrived += piece.length
-          })
-        }),
-      ),
-    )
-    onTestFinished(counting.stop)
-    const route = `{ path: /counting, callers: { networks: [loopback] }, token: { client: ours }, upstream: "http://127.0.0.1:${counting.port}" }`
-    const gateway = await start(`  - ${route}`)
+  it.each([
+    ['before its token is there', '/token'],
+    ['before the upstream has answered', '/late'],
+  ])('is 400 where it is more than a little, %s, and none of it reaches the upstream', async (_, path) => {
+    const gateway = await start(`  - { path: /late, public: true, upstream: "${upstream.url}" }`)
     const release = sso.hold('token')
-    const { socket, until: comes } = openConnection(gateway.port, socketRequest('/counting'))
-    socket.write(Buffer.alloc(size))
-    await until(() => sso.requestsTo('token').length === 1)
-    await sleep(300)
-    // What the kernel holds is its own; whatever the gateway had read would be gone from here.
-    expect(socket.writableLength).toBeGreaterThan(0)
+    const connection = openConnection(gateway.port, socketRequest(path))
+    const sent = new Promise((resolve) => connection.socket.write(Buffer.alloc(12_000_000), resolve))
+    await sent
     release()
-    await comes(isUpgraded)
-    await until(() => arrived === size)
-    socket.destroy()
+    if (path === '/late') ends[0]?.write(socketAnswer())
+    const [answer] = parseAnswers(await connection.closed)
+    expect([answer?.status, answer?.complete, answer?.headers.connection]).toEqual([400, true, 'close'])
+    expect(gateway.lastLine()).toMatchObject({ code: 'invalid_upgrade' })
+    await until(() => closed === 1)
+    expect(upstream.connections.join('')).toMatch(/^GET [^\0]*\r\n\r\n$/)
+  })
+
+  it('does not hide that the caller has gone', async () => {
+    const gateway = await start()
+    const connection = openConnection(gateway.port, socketRequest('/silent'))
+    await until(() => ends.length === 1)
+    connection.socket.write(Buffer.alloc(12_000_000))
+    await sleep(100)
+    connection.socket.resetAndDestroy()
+    await until(() => closed === 1)
+    expect(gateway.lastLine()).toMatchObject({ status: 499, code: 'caller_gone' })
   })
 
   it('does not take the answer away from a caller who is refused while it sends', async () => {
@@ -359,6 +359,15 @@ describe('a request for a WebSocket behind another request', () => {
     const [first, second] = parseAnswers(connection.received())
     expect([first?.status, first?.body.length, second?.status]).toEqual([200, 3_000_000, 101])
     connection.socket.destroy()
+  })
+
+  it('ends the connection when too much follows it meanwhile', async () => {
+    const { gateway } = await startSlow()
+    const connection = openConnection(gateway.port, slowRequest + socketRequest('/open'))
+    connection.socket.write(Buffer.alloc(12_000_000))
+    expect(await connection.closed).toBe('')
+    await until(() => gateway.log.find({ msg: 'request', code: 'caller_gone' }).length === 2)
+    expect(upstream.connections).toEqual([])
   })
 
   it('is never sent when the caller leaves meanwhile, nor is what stands between them', async () => {

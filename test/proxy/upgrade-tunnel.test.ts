@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { callAt } from '../../src/base/clock.ts'
 import { startTunnel, type TunnelEnd } from '../../src/proxy/upgrade-tunnel.ts'
 import { createTestClock } from '../harness/clock.ts'
@@ -18,7 +18,13 @@ async function startTied(early: Buffer[] = [], head: Buffer = Buffer.alloc(0)) {
     const near = accepted.pop()
     if (!near) throw new Error('nothing was accepted')
     near.pause()
-    return { far, near }
+    const keepAlive: unknown[] = []
+    const { setKeepAlive } = near
+    near.setKeepAlive = (...wish) => {
+      keepAlive.push(wish)
+      return setKeepAlive.apply(near, wish)
+    }
+    return { far, near, keepAlive }
   }
   const [caller, upstream] = [await open(), await open()]
   onTestFinished(async () => {
@@ -83,6 +89,56 @@ test('a receiver that reads nothing holds up the sender', async () => {
   }
   expect(sent).toBeLessThan(50_000_000)
   expect(caller.near.writableLength).toBeLessThan(256 * 1024)
+})
+
+/** Sends as much as is taken; resolves once nothing more is. */
+async function fill(from: Socket): Promise<void> {
+  const send = () => {
+    while (from.write(Buffer.alloc(1_000_000)));
+  }
+  from.on('drain', send)
+  send()
+  for (let before = -1; before !== from.bytesWritten; ) {
+    before = from.bytesWritten
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+describe.each([
+  ['caller', 'upstream'],
+  ['upstream', 'caller'],
+] as const)('a %s whose bytes the %s does not take', (from, to) => {
+  it('is cut off after the idle time, also where it has long since vanished', async () => {
+    const tied = await startTied()
+    tied[to].far.pause()
+    await fill(tied[from].far)
+    tied[from].far.resetAndDestroy()
+    await tied.clock.advance(59_000)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect([tied.caller.near.destroyed, tied.upstream.near.destroyed]).toEqual([false, false])
+    await tied.clock.advance(1000)
+    expect((await tied.ended).reason).toBe('stalled')
+    expect(tied.clock.pendingTimers()).toBe(0)
+  })
+
+  it('may be silent as long as it likes, once they were taken', async () => {
+    const tied = await startTied()
+    tied[to].far.pause()
+    await fill(tied[from].far)
+    tied[from].far.removeAllListeners('drain')
+    expect(tied.clock.pendingTimers()).toBe(1)
+    tied[to].far.resume()
+    await until(() => tied.clock.pendingTimers() === 0 && tied[from].far.writableLength === 0)
+    await tied.clock.advance(3_600_000)
+    tied[from].far.end('last')
+    tied[to].far.end()
+    expect((await tied.ended).reason).not.toBe('stalled')
+  })
+})
+
+test('a side that vanishes in silence is found out: both are asked now and then whether they are there', async () => {
+  const { caller, upstream } = await startTied()
+  for (const { keepAlive } of [caller, upstream]) expect(keepAlive).toEqual([[true, 30_000]])
 })
 
 test('what came early goes first, both ways', async () => {
