@@ -34,6 +34,21 @@ export class Networks {
   }
 }
 
+/** Addresses all over the internet, of each family. */
+const everywhere: readonly (readonly string[])[] = [
+  [1, 23, 45, 66, 81, 99, 118, 130, 145, 163, 181, 195, 212].map((octet) => `${octet}.203.17.9`),
+  ['2001:4860::9', '2400:cb00::9', '2600:9000::9', '2804:14c::9', '2a00:1450::9', '2c0f:fb50::9'],
+]
+
+/**
+ * True for networks that whoever calls is in, over one of the address families at least. Told by what they include: there
+ * are many ways to write it (`0.0.0.0/0`, `::ffff:0:0/96`, `0.0.0.0/1` beside `128.0.0.0/1`).
+ */
+export function isEverybody(networks: readonly string[]): boolean {
+  const all = new Networks(networks)
+  return everywhere.some((addresses) => addresses.every((address) => all.includes(address)))
+}
+
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** The address without its IPv6 mapping and zone. */

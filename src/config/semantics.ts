@@ -9,6 +9,7 @@ import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
 import { defaultListener, listenerOptions } from './listener.ts'
+import { everybodyAmong, listenerFindings } from './listener-findings.ts'
 import type { Finding } from './references.ts'
 import { nameFindings } from './route-names.ts'
 import { type RouteOptions, routeOptions } from './schema.ts'
@@ -41,6 +42,7 @@ export function semanticFindings(values: unknown, now: number): Finding[] {
       routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
     ),
     ...patternFindings(routes, listeners),
+    ...listenerFindings(listeners, new Set(routes.flatMap(({ route }) => admittingByNetwork(route, listeners)))),
     ...Object.entries(Object(clients)).flatMap(([name, client]) => expiryFindings(name, client)),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
   ]
@@ -111,14 +113,18 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
   return findings
 }
 
+/** The listener on which the route asks for the caller's address. */
+function admittingByNetwork({ callers, listener }: RouteOptions, listeners: unknown): string[] {
+  return callers?.networks ? [listener ?? defaultListener(listeners)] : []
+}
+
 /** As with `public`: whoever is let in uses the gateway's own credentials. */
 function everybodyFindings({ callers, require, token }: RouteOptions, index: number): Finding[] {
   if (!token || require || callers?.certificates) return []
-  return (callers?.networks ?? []).flatMap((network, at) => {
-    if (!network.endsWith('/0')) return []
-    const message = `is everybody, and would hand the gateway's credentials to them; name the networks of the services that need the token`
-    return [{ path: ['routes', index, 'callers', 'networks', at], message }]
-  })
+  return everybodyAmong(callers?.networks ?? []).map(({ at, is }) => ({
+    path: ['routes', index, 'callers', 'networks', ...at],
+    message: `${is}, and would hand the gateway's credentials to them; name the networks of the services that need the token`,
+  }))
 }
 
 /** Nobody could ever come in: the listener never asks for a certificate. */
