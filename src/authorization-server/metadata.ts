@@ -91,7 +91,9 @@ async function discover({ issuer, discovery_url: url }: MetadataOptions, http: H
       failures.push(error)
     }
   }
-  throw failures.reduce((worst, next) => (gravity(next) > gravity(worst) ? next : worst))
+  const worst = failures.reduce((chosen, next) => (gravity(next) > gravity(chosen) ? next : chosen))
+  const reasons = [worst, ...failures.filter((failure) => failure !== worst)].map(({ options }) => options.reason)
+  throw new GatewayError(worst.code, { ...worst.options, reason: reasons.join('; ') })
 }
 
 /** An outage will pass, and the longest one tells when to come back; what is there and will not do tells more than what is not. */

@@ -193,7 +193,7 @@ describe('metadata that is not believed', () => {
       const error = await failureOf(serverOf(site.url).endpoint('token_endpoint'))
       expect([error.code, error.options.retryAfterSeconds]).toEqual([unavailable, 1])
       expect(error.options.reason).toBe(
-        `discovery at ${site.url}/.well-known/oauth-authorization-server was answered with ${status}`,
+        `discovery at ${site.url}/.well-known/oauth-authorization-server was answered with ${status}; discovery at ${site.url}/.well-known/openid-configuration was answered with 404`,
       )
     })
   }

@@ -24,12 +24,18 @@ export async function startRedisCluster({
     'cluster-replica-validity-factor 0',
     `cluster-require-full-coverage ${fullCoverage ? 'yes' : 'no'}`,
   ]
-  const nodes = await Promise.all(Array.from({ length: 3 * (replicas + 1) }, () => startRedis({ config })))
+  const nodes = await startAll(3 * (replicas + 1), config)
+  const stop = async () => void (await Promise.all(nodes.map((node) => node.stop())))
   const [first] = nodes
   if (!first) throw new TypeError('a cluster without nodes')
   const addresses = nodes.map(({ address }) => address)
-  await first.cli('--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes')
-  for (const node of nodes) await settled(node, nodes.length)
+  try {
+    await first.cli('--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes')
+    for (const node of nodes) await settled(node, nodes.length)
+  } catch (error) {
+    await stop()
+    throw error
+  }
   const masters = nodes.slice(0, 3)
   return {
     nodes,
@@ -44,10 +50,18 @@ export async function startRedisCluster({
       if (!owner || slot < from || slot > to) throw new Error(`slot ${slot} is not where it was thought to be`)
       return owner
     },
-    async stop() {
-      await Promise.all(nodes.map((node) => node.stop()))
-    },
+    stop,
   }
+}
+
+/** All of them, or none. */
+async function startAll(count: number, config: readonly string[]): Promise<RunningRedis[]> {
+  const starts = await Promise.allSettled(Array.from({ length: count }, () => startRedis({ config })))
+  const nodes = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+  const failed = starts.find((start) => start.status === 'rejected')
+  if (!failed) return nodes
+  await Promise.all(nodes.map((node) => node.stop()))
+  throw failed.reason
 }
 
 async function settled(node: RunningRedis, count: number): Promise<void> {

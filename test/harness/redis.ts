@@ -133,7 +133,7 @@ async function ready(child: ChildProcess): Promise<void> {
 }
 
 /** Below the ports that the system gives out by itself, and with its cluster bus's, which is 10000 higher, free as well. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 2_700)
     if ((await isFree(port)) && (await isFree(port + 10_000))) return port

@@ -1,0 +1,58 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { recordOutput } from './harness/logs.ts'
+import { freePort } from './harness/redis.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const hasCurl = spawnSync('curl', ['--version']).status === 0
+
+/** The lines of a section of the README that are there to be pasted, in their order. */
+function linesOf(section: string): string {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const [, text = ''] = readme.split(`\n## ${section}\n`)
+  const [own = ''] = text.split('\n## ')
+  return [...own.matchAll(/^( *)```sh\n(.*?)^\1```$/gms)]
+    .map(([, indent = '', lines = '']) => lines.replaceAll(new RegExp(`^${indent}`, 'gm'), ''))
+    .join('\n')
+}
+
+/** Pastes them, on ports that are free and without the build. Gives back what was printed. */
+async function paste(section: string, ports: readonly number[]): Promise<string> {
+  const folder = join(tmpdir(), `scopegate-tutorial-${process.pid}`)
+  let lines = linesOf(section)
+    .replaceAll('npm ci && npm run build', '')
+    .replaceAll('dist/cli/main.js', 'src/cli/main.ts')
+    .replaceAll('tutorial', folder)
+  for (const port of ports) lines = lines.replaceAll(String(port), String(await freePort()))
+  try {
+    const { stdout } = await promisify(execFile)('/bin/bash', ['-c', lines], { cwd: root, timeout: 20_000 })
+    expect(existsSync(folder)).toBe(false)
+    return recordOutput(stdout)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const statusesIn = (printed: string) => [...printed.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
+
+test.skipIf(!hasCurl)('"Five minutes" of the README can be pasted, and answers as it says', async () => {
+  const printed = await paste('Five minutes', [3000, 8080, 9090, 9191])
+  expect(statusesIn(printed)).toEqual([200, 401, 400, 401])
+  expect(printed).toContain('hello from /health')
+})
+
+test.skipIf(!hasCurl)('the legacy service of the README gets through to the API', async () => {
+  const printed = await paste('A legacy service and a secured API', [3001, 8081, 9292])
+  expect(statusesIn(printed)).toEqual([401, 200, 200])
+  expect(printed).toMatch(/^sent as: +Authorization: Bearer …$/m)
+  expect(printed.match(/^\/countries with Bearer made-up$/gm)).toHaveLength(2)
+  expect([...printed.matchAll(/"client":"billing","token":"(\w+)"/g)].map(([, source]) => source)).toEqual([
+    'fetched',
+    'memory',
+  ])
+})
