@@ -1,4 +1,39 @@
 /**
+ * Other names of attribute types, and their numbers, for those that OpenSSL, and with it Node, writes by name: a subject
+ * that says `E=` or `2.5.4.3=` would be nobody's.
+ * @see https://www.rfc-editor.org/rfc/rfc4519#section-2
+ */
+const spellings: Record<string, readonly string[]> = {
+  CN: ['2.5.4.3', 'COMMONNAME'],
+  SN: ['2.5.4.4', 'SURNAME'],
+  SERIALNUMBER: ['2.5.4.5'],
+  C: ['2.5.4.6', 'COUNTRYNAME'],
+  L: ['2.5.4.7', 'LOCALITYNAME'],
+  ST: ['2.5.4.8', 'S', 'STATEORPROVINCENAME'],
+  STREET: ['2.5.4.9', 'STREETADDRESS'],
+  O: ['2.5.4.10', 'ORGANIZATIONNAME'],
+  OU: ['2.5.4.11', 'ORGANIZATIONALUNITNAME'],
+  TITLE: ['2.5.4.12', 'T'],
+  DESCRIPTION: ['2.5.4.13'],
+  BUSINESSCATEGORY: ['2.5.4.15'],
+  POSTALCODE: ['2.5.4.17'],
+  NAME: ['2.5.4.41'],
+  GN: ['2.5.4.42', 'G', 'GIVENNAME'],
+  INITIALS: ['2.5.4.43'],
+  GENERATIONQUALIFIER: ['2.5.4.44'],
+  X500UNIQUEIDENTIFIER: ['2.5.4.45'],
+  DNQUALIFIER: ['2.5.4.46', 'DNQ'],
+  PSEUDONYM: ['2.5.4.65'],
+  ORGANIZATIONIDENTIFIER: ['2.5.4.97'],
+  UID: ['0.9.2342.19200300.100.1.1', 'USERID'],
+  DC: ['0.9.2342.19200300.100.1.25', 'DOMAINCOMPONENT'],
+  EMAILADDRESS: ['1.2.840.113549.1.9.1', 'E', 'EMAIL'],
+}
+const canonicalTypes = new Map(
+  Object.entries(spellings).flatMap(([type, others]) => others.map((other) => [other, type] as const)),
+)
+
+/**
  * Names as certificates have them, in the form of RFC 4514 (`CN=billing,O=Example`, the most specific part first), and in
  * one canonical spelling, so that two are the same name if and only if they are the same text. Attribute types are
  * compared in any letter case, values byte by byte.
@@ -50,7 +85,8 @@ function readAttribute(text: string, start: number): { readonly canonical: strin
   const value = Buffer.concat(bytes.slice(0, kept))
   // A value that begins with # is DER in hexadecimal, which nobody writes by hand.
   if (value.length === 0 || text[attribute.lastIndex] === '#') return undefined
-  return { canonical: `${type.toUpperCase()}=${[...value].map(writeByte).join('')}`, end }
+  const upper = type.toUpperCase()
+  return { canonical: `${canonicalTypes.get(upper) ?? upper}=${[...value].map(writeByte).join('')}`, end }
 }
 
 /** Every byte in one way alone. */

@@ -180,6 +180,26 @@ describe('the names of certificates', () => {
     )
   })
 
+  test.each([
+    ['2.5.4.3=a,2.5.4.10=b', 'O=b\nCN=a'],
+    ['commonName=a,organizationName=b', 'O=b\nCN=a'],
+    ['E=a@b.test', 'emailAddress=a@b.test'],
+    ['1.2.840.113549.1.9.1=a@b.test', 'emailAddress=a@b.test'],
+    ['EMAIL=a@b.test+S=Bern', 'ST=Bern+emailAddress=a@b.test'],
+    ['0.9.2342.19200300.100.1.1=u,domainComponent=test', 'DC=test\nUID=u'],
+    ['G=a,surname=b,T=c,street=d', 'street=d\ntitle=c\nSN=b\nGN=a'],
+    // What OpenSSL has no name for.
+    ['CN=a,1.2.3.4.5=abc', '1.2.3.4.5=abc\nCN=a'],
+  ])('may have attributes by other names, and by number: %s', (written, subject) => {
+    expect(parseDistinguishedName(written)).toBeDefined()
+    expect(parseDistinguishedName(written)).toBe(subjectName(subject))
+  })
+
+  test('tell attributes apart that only resemble each other', () => {
+    const all = ['CN=a', 'SN=a', 'serialNumber=a', 'O=a', 'OU=a', 'UID=a', 'E=a', 'dnQualifier=a', '2.5.4.99=a']
+    expect(new Set(all.map(parseDistinguishedName)).size).toBe(all.length)
+  })
+
   test('are none where a subject cannot be read', () => {
     for (const subject of [undefined, '', 'CN=a\nb', 'CN="a', 'CN=a\\', '=a']) {
       expect(subjectName(subject) || undefined).toBeUndefined()
