@@ -130,6 +130,7 @@ export function createAuthorizationServer(
       const { certificate } = wish
       const url = configured(which, wish) ?? discovered(await metadata?.get(), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
+      if (!/^https?:/i.test(url)) throw invalid(`the ${which} of ${name} is neither https nor http`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
       if (certificate && new URL(url).protocol !== 'https:')
         throw invalid(`the ${which} of ${name} is reached over plain http, where no certificate can be presented`)

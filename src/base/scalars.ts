@@ -134,7 +134,7 @@ const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 /** A duration above zero and of at most 24 days, in milliseconds: `500ms`, `30s`, `5m`, `1h`. */
 export const duration = () =>
   parsedText<number>(
-    'a duration such as 500ms, 30s, 5m or 1h, 576h at most',
+    'a duration such as 500ms, 30s, 5m or 1h, more than zero and 576h at most',
     (given) => {
       const match = /^(\d{1,9})(ms|s|m|h)$/.exec(given)
       const value = match ? Number(match[1]) * millisecondsIn[match[2] as keyof typeof millisecondsIn] : 0
@@ -215,7 +215,7 @@ export const scopeToken = () =>
 
 /** Scope values separated by spaces, as RFC 6749 section 3.3 writes them, parsed. */
 export const scopeText = () =>
-  parsedText<readonly string[]>('scope values separated by spaces', (given) => {
+  parsedText<readonly string[]>('scope values separated by spaces in one text; or write scopes, a list', (given) => {
     const values = parseScope(given)
     return values.length > 0 && values.every(isScopeToken) ? values : undefined
   })

@@ -49,6 +49,8 @@ function clientFindings(clients: Tree, servers: Tree): Finding[] {
       ...nowhereFindings(tree(servers[written(server) ?? '']), [...path, 'authorization_server']),
       ...audienceFindings(tree(client), tree(servers[written(server) ?? '']), path),
       ...certificateFindings(tree(client), tree(servers[written(server) ?? '']), path),
+      ...commaFindings(tree(client), path),
+      ...blankFindings(tree(client), path),
     ]
   })
 }
@@ -77,6 +79,24 @@ function staticKeyFindings(servers: Tree): Finding[] {
       })
     return findings
   })
+}
+
+/** A comma is a letter like any other there, and several values with commas between are one that no server knows. */
+function commaFindings({ scope, scopes }: Tree, path: Path): Finding[] {
+  const message =
+    'has a comma in a value, which is sent as it stands: values are separated by spaces, or a list of scopes'
+  const found = Object.entries({ scope, scopes }).filter(([, value]) => [value].flat().some(hasComma))
+  return found.map(([key]) => ({ path: [...path, key], message, warning: true }))
+}
+
+function hasComma(value: unknown): boolean {
+  return written(value)?.includes(',') === true
+}
+
+function blankFindings({ client_id: id }: Tree, path: Path): Finding[] {
+  const name = written(id) ?? ''
+  const message = 'begins or ends with a blank, which is sent as it stands'
+  return name === name.trim() ? [] : [{ path: [...path, 'client_id'], message, warning: true }]
 }
 
 /** An assertion is meant for the issuer, unless the client says otherwise. */
@@ -129,6 +149,7 @@ function routeFindings(route: Tree, index: number, root: Tree): Finding[] {
   return [
     ...listenerFindings(route, path, root.listeners),
     ...unknownName(tree(route.token).client, tree(root.clients), [...path, 'token', 'client'], 'client'),
+    ...commaFindings(tree(route.token), [...path, 'token']),
     ...(route.require === undefined ? [] : requireFindings(route.require, [...path, 'require'], servers)),
   ]
 }
@@ -206,7 +227,19 @@ function splitPort(address: string): [host: string, port: string] {
 function unusedFindings(root: Tree): Finding[] {
   const used = new Set(list(root.routes).map((route) => written(tree(tree(route).token).client)))
   const unused = Object.keys(tree(root.clients)).filter((name) => !used.has(name))
-  return unused.map((name) => ({ path: ['clients', name], message: 'is used by no route', warning: true }))
+  return [
+    ...unused.map((name): Finding => ({ path: ['clients', name], message: 'is used by no route', warning: true })),
+    ...unusedServerFindings(root),
+  ]
+}
+
+function unusedServerFindings(root: Tree): Finding[] {
+  const used = new Set(Object.values(tree(root.clients)).map((client) => written(tree(client).authorization_server)))
+  const unused = Object.entries(tree(root.authorization_servers)).filter(
+    ([name, server]) => !used.has(name) && tree(server).access_tokens === undefined && tree(server).jwks === undefined,
+  )
+  const message = 'is used by nothing: no client is one of it, and without access_tokens its tokens are not trusted'
+  return unused.map(([name]) => ({ path: ['authorization_servers', name], message, warning: true }))
 }
 
 function unknownName(value: unknown, known: Tree, path: Path, kind: string): Finding[] {

@@ -2,7 +2,10 @@ import { closestMatch } from 'leven'
 
 /** The known word that was probably meant. */
 export function closest(word: string, known: readonly string[]): string | undefined {
-  return closestMatch(word.toLowerCase(), known, { maxDistance: Math.max(2, Math.floor(word.length / 3)) })
+  const lower = word.toLowerCase()
+  const alike = closestMatch(lower, known, { maxDistance: Math.max(2, Math.floor(word.length / 3)) })
+  // What somebody remembers of a long name is its end.
+  return alike ?? known.find((each) => each.endsWith(`_${lower}`))
 }
 
 /** `; did you mean "x"?`, or what there is to choose from, or nothing. */

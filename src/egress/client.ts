@@ -88,7 +88,7 @@ const commonOptions = {
 }
 
 function clientForm(method: ClientAuthMethod, isDefault: boolean) {
-  const name = z.literal(method.name).describe('how it authenticates; default client_secret_basic')
+  const name = z.literal(method.name).describe('how it authenticates')
   const methodName = isDefault ? name.default(method.name) : name
   return z
     .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options })

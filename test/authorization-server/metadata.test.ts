@@ -169,7 +169,8 @@ describe('metadata that is not believed', () => {
       invalid,
       'the token_endpoint of sso is reached over plain http',
     ])
-    expect((await failureOf(serverOf(issuer).endpoint('jwks_uri'))).code).toBe(invalid)
+    const other = await failureOf(serverOf(issuer).endpoint('jwks_uri'))
+    expect([other.code, other.options.reason]).toEqual([invalid, 'the jwks_uri of sso is neither https nor http'])
     expect(await serverOf(issuer, { allow_http: true }).endpoint('token_endpoint')).toBe(found.token_endpoint)
   })
 

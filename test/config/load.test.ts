@@ -316,3 +316,30 @@ it('URLs in capitals, with default ports and with IPv6 are taken as they stand',
     expect(parseConfig(text, { file: 'x.yaml' }).routes[0]?.upstream.url).toBe(url)
   }
 })
+
+it.each([
+  ['a comma between scopes', '', 'scope: "a,b"', 'clients.c.scope', 'has a comma in a value'],
+  ['a comma in a list of scopes', '', 'scopes: ["a,", b]', 'clients.c.scopes', 'has a comma in a value'],
+  [
+    'a server that nothing uses',
+    'other: { issuer: https://other.example.com }',
+    '',
+    'authorization_servers.other',
+    'is used by nothing',
+  ],
+])('warns of %s', (_, other, scope, path, message) => {
+  const text = `
+authorization_servers: {${[' sso: { issuer: https://sso.example.com }', other].filter(Boolean).join(', ')} }
+clients: { c: { authorization_server: sso, client_id: c, client_secret: "\${env:S}"${scope && `, ${scope}`} } }
+${route}`
+  const { warnings } = parseConfig(text, { file: 'x.yaml', env: { S: 'secret' } })
+  expect(warnings).toEqual([expect.objectContaining({ path, message: expect.stringContaining(message) })])
+})
+
+it('warns of a comma in the scope of a route, and of a client_id with blanks around it', () => {
+  const text = (server + client('"${env:S}"') + route)
+    .replace('client_id: c', 'client_id: "c "')
+    .replace('{ client: c }', '{ client: c, scope: "a,b" }')
+  const { warnings } = parseConfig(text, { file: 'x.yaml', env: { S: 'secret' } })
+  expect(warnings.map(({ path }) => path)).toEqual(['clients.c.client_id', 'routes[0].token.scope'])
+})

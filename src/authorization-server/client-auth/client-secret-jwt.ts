@@ -20,7 +20,7 @@ function createKey({ client_secret: clientSecret, token_endpoint_auth_signing_al
     if (bytes < needed)
       throw new KeyFault(
         'client_secret',
-        `has ${bytes} bytes, and ${alg} needs ${needed} at least (RFC 7518 section 3.2)`,
+        `has ${bytes} ${bytes === 1 ? 'byte' : 'bytes'}, and ${alg} needs ${needed} at least (RFC 7518 section 3.2)`,
       )
     return text
   })

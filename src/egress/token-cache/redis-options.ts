@@ -81,9 +81,9 @@ export const redisOptions = z
       .describe('with rediss://, or to reach sentinels or a cluster over TLS'),
     encryption_keys: listOf(
       secret().refine((key) => readEncryptionKey(key) !== undefined, {
-        error: 'must be 32 bytes in base64url, such as `openssl rand -base64 32` makes',
+        error: 'must be 32 bytes in base64 or base64url, such as `openssl rand -base64 32` makes',
       }),
-    ).describe('32 bytes in base64url each; the first encrypts, all decrypt'),
+    ).describe('32 bytes in base64 or base64url each; the first encrypts, all decrypt'),
     key_prefix: parsedText<string>('letters, digits and any of . _ - / :', (given) =>
       /^[\w.\-/:]{1,100}$/.test(given) ? given : undefined,
     )
@@ -97,7 +97,12 @@ export const redisOptions = z
     ...ruleOverMap,
     message: 'must say where Redis is in exactly one way: url, or sentinels with name, or cluster',
   })
-  .refine((redis) => (redis.sentinels === undefined) === (redis.name === undefined), {
+  .refine((redis) => redis.sentinels === undefined || redis.name !== undefined, {
+    ...ruleOverMap,
+    path: ['name'],
+    message: 'is missing: what do the sentinels call the master?',
+  })
+  .refine((redis) => redis.name === undefined || redis.sentinels !== undefined, {
     ...ruleOverMap,
     path: ['name'],
     message: 'belongs with sentinels: it is what they call the master',
