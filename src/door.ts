@@ -24,7 +24,7 @@ export interface GatewayListener {
   middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
   /**
    * Sets the listener's limits on a server, takes over what Node would answer by itself, and keeps its certificate new.
-   * @throws {TypeError} if the listener has `tls`, and the server has none
+   * @throws {TypeError} if the listener has `tls`, and the server has none, or asks for client certificates otherwise
    */
   attach(server: Server): void
 }
