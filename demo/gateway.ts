@@ -158,9 +158,9 @@ export function checkCommand(
   configFile: string,
   { LEGACY_REPORTS_SECRET: secret, CACHE_KEY: key }: Environment,
 ): string {
-  // The real key of a token cache is shown to nobody, and `check` takes any.
-  const cacheKey = key === undefined ? '' : `CACHE_KEY=${'A'.repeat(key.length)} `
-  return `LEGACY_REPORTS_SECRET=${secret} ${cacheKey}node_modules/.bin/node ${program} check --config ${configFile}`
+  // The real key of a token cache, and a URL that may hold a password, are shown to nobody, and `check` takes any.
+  const cache = key === undefined ? '' : `CACHE_KEY=${'A'.repeat(key.length)} REDIS_URL=redis://127.0.0.1:6379 `
+  return `LEGACY_REPORTS_SECRET=${secret} ${cache}node_modules/.bin/node ${program} check --config ${configFile}`
 }
 
 /** Runs `scopegate check` on a text, written to the given file. */

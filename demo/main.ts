@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { clientAuthMethods } from '../src/authorization-server/client-auth/index.ts'
 import { setMethodsStage } from './methods/stage.ts'
 import { walkMethods } from './methods/walk.ts'
@@ -10,8 +11,18 @@ import { walk } from './walk.ts'
 // With --methods it walks through every client authentication method instead. With REDIS_URL, tokens are shared there.
 // The exit code is 1 if anything was not as told.
 
-const given = (option: string) => process.argv.includes(option)
+const usage = 'npm run demo [-- [--once] [--methods]]'
 const printer = createPrinter(process.stdout)
+const given = readOptions()
+
+function readOptions(): { readonly once?: boolean; readonly methods?: boolean } {
+  try {
+    return parseArgs({ options: { once: { type: 'boolean' }, methods: { type: 'boolean' } } }).values
+  } catch (error) {
+    printer.say(`${(error as Error).message}\nUsage: ${usage}`)
+    process.exit(1)
+  }
+}
 
 /** What is to be walked through, and the end of it. */
 interface Tour {
@@ -33,13 +44,13 @@ async function startMethods(): Promise<Tour> {
 }
 
 try {
-  const tour = await (given('--methods') ? startMethods() : startWings())
+  const tour = await (given.methods ? startMethods() : startWings())
   process.once('SIGINT', tour.stop)
   process.once('SIGTERM', tour.stop)
-  const good = await tour.walk(printer).finally(() => given('--once') && tour.stop())
+  const good = await tour.walk(printer).finally(() => given.once && tour.stop())
   process.exitCode = good ? 0 : 1
   printer.heading(good ? 'All was as told.' : 'Something was not as told.')
-  if (!given('--once')) {
+  if (!given.once) {
     printer.say('Everything stays up: repeat any line from above, in the folder of the project. Ctrl-C ends it.')
   }
 } catch (error) {

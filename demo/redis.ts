@@ -22,7 +22,7 @@ interface Entry {
   readonly secondsLeft: number
 }
 
-/** @throws {Error} if there is no Redis */
+/** @throws {Error} if there is no Redis, or none for this user, with the reason */
 export async function openRedis(url: string): Promise<SharedRedis> {
   const keyPrefix = `scopegate-demo-${randomBytes(4).toString('hex')}:`
   const redis = new Redis(url, {
@@ -31,12 +31,17 @@ export async function openRedis(url: string): Promise<SharedRedis> {
     retryStrategy: null,
     maxRetriesPerRequest: 1,
   })
-  // Without a listener it prints by itself.
-  redis.on('error', () => {})
+  let reason: string | undefined
+  // Why it came to nothing is told here alone.
+  redis.on('error', (error: Error) => {
+    reason ??= error.message
+  })
   try {
     await redis.connect()
+    await redis.ping()
   } catch (error) {
-    throw new Error('no Redis can be reached at REDIS_URL', { cause: error })
+    redis.disconnect()
+    throw new Error(`the Redis at REDIS_URL cannot be used: ${reason ?? (error as Error).message}`, { cause: error })
   }
   return {
     keyPrefix,

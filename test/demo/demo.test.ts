@@ -17,6 +17,12 @@ test('npm run demo -- --once walks through everything, all as told, and exits wi
   expect(told).not.toContain('\x1b[')
 })
 
+test('an option that there is not is told, with those that there are', async () => {
+  const demo = startDemo(['--onse'])
+  expect(await demo.exitCode()).toBe(1)
+  expect(demo.printed()).toMatch(/'--onse'[\s\S]*\nUsage: npm run demo \[-- \[--once\] \[--methods\]\]\n$/)
+})
+
 describe('while the demo stays up', () => {
   let demo: DemoProcess
   let commands: string[] = []

@@ -39,7 +39,7 @@ test('while the demo stays up its lines can be pasted, and Ctrl-C removes what i
   const look = commands.find((command) => command.startsWith('redis-cli')) ?? expect.unreachable('no redis-cli line')
   expect((await runShell(look, { ...env, PATH, REDIS_URL: redis.url })).stdout).toMatch(/^v1\./)
   const check = commands.find((command) => command.includes(' check ')) ?? expect.unreachable('no check line')
-  const { stderr } = await runShell(check, { REDIS_URL: redis.url })
+  const { stderr } = await runShell(check)
   expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('did you mean "methods"?')])
   expect((await keysLeft()).split('\n').length).toBeGreaterThan(1)
 
@@ -51,7 +51,15 @@ test('while the demo stays up its lines can be pasted, and Ctrl-C removes what i
 test('a Redis that is not there is told, and nothing is left running', async () => {
   const demo = startDemo([], { REDIS_URL: 'redis://127.0.0.1:1' })
   expect(await demo.exitCode()).toBe(1)
-  expect(demo.printed()).toContain('The demo could not go on: no Redis can be reached at REDIS_URL')
+  expect(demo.printed()).toMatch(/could not go on: the Redis at REDIS_URL cannot be used: .*ECONNREFUSED/)
+})
+
+test('a Redis that wants a password is told as that', async () => {
+  const guarded = await startRedis({ password: 'for-the-demo-alone' })
+  onTestFinished(() => guarded.stop())
+  const demo = startDemo([], { REDIS_URL: `redis://127.0.0.1:${guarded.port}` })
+  expect(await demo.exitCode()).toBe(1)
+  expect(demo.printed()).toMatch(/the Redis at REDIS_URL cannot be used: NOAUTH/)
 })
 
 test.each([
