@@ -19,10 +19,9 @@ async function startTied(early: Buffer[] = [], head: Buffer = Buffer.alloc(0)) {
     if (!near) throw new Error('nothing was accepted')
     near.pause()
     const keepAlive: unknown[] = []
-    const { setKeepAlive } = near
-    near.setKeepAlive = (...wish) => {
+    near.setKeepAlive = (...wish: unknown[]) => {
       keepAlive.push(wish)
-      return setKeepAlive.apply(near, wish)
+      return near
     }
     return { far, near, keepAlive }
   }
@@ -107,8 +106,8 @@ async function fill(from: Socket): Promise<void> {
 describe.each([
   ['caller', 'upstream'],
   ['upstream', 'caller'],
-] as const)('a %s whose bytes the %s does not take', (from, to) => {
-  it('is cut off after the idle time, also where it has long since vanished', async () => {
+] as const)('bytes of the %s that the %s does not take:', (from, to) => {
+  it('both are cut off after the idle time, also where the sender has long since vanished', async () => {
     const tied = await startTied()
     tied[to].far.pause()
     await fill(tied[from].far)
@@ -121,7 +120,17 @@ describe.each([
     expect(tied.clock.pendingTimers()).toBe(0)
   })
 
-  it('may be silent as long as it likes, once they were taken', async () => {
+  it('nothing waits for them where the connection is broken', async () => {
+    const tied = await startTied()
+    tied[to].far.pause()
+    await fill(tied[from].far)
+    tied[to].near.destroy()
+    tied[from].far.destroy()
+    expect((await tied.ended).reason).toBe(to)
+    expect(tied.clock.pendingTimers()).toBe(0)
+  })
+
+  it('once they were taken, any length of silence may follow', async () => {
     const tied = await startTied()
     tied[to].far.pause()
     await fill(tied[from].far)
@@ -134,6 +143,26 @@ describe.each([
     tied[to].far.end()
     expect((await tied.ended).reason).not.toBe('stalled')
   })
+})
+
+test('an upstream that took its time with the last bytes may go on answering', async () => {
+  const { caller, upstream, clock, ended } = await startTied([Buffer.alloc(20_000_000)])
+  upstream.far.pause()
+  caller.far.end()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  const taken = upstream.far.resume().toArray()
+  let answered = 0
+  caller.far.on('data', (piece: Buffer) => {
+    answered += piece.length
+  })
+  for (let piece = 1; piece <= 80; piece++) {
+    upstream.far.write('x')
+    await until(() => answered === piece)
+    await clock.advance(900)
+  }
+  upstream.far.end()
+  expect(Buffer.concat(await taken)).toHaveLength(20_000_000)
+  expect((await ended).reason).toBe('caller')
 })
 
 test('a side that vanishes in silence is found out: both are asked now and then whether they are there', async () => {
