@@ -51,9 +51,15 @@ export interface Upgrades {
   }): void
 }
 
-/** Sets a listener's limits on a server, and answers in its name what Node would answer, or drop, by itself. */
+/**
+ * Sets a listener's limits on a server, and answers in its name what Node would answer, or drop, by itself.
+ * @throws {TypeError} if the server is attached to already, or is none for this listener
+ */
 export function attachTo(server: Server, { options, context, refused, upgrades, tls }: Attachment): void {
+  // Of two, the laxer one would take the upgrades that the stricter one refuses, and their limits would overwrite each other.
+  if (attached.has(server)) throw new TypeError('a gateway is attached to this server already')
   tls?.attach(server)
+  attached.add(server)
   server.headersTimeout = options.timeouts.headers
   server.keepAliveTimeout = options.timeouts.keep_alive
   // The silence between two pieces of a body is timed instead: a total would end slow but honest uploads.
@@ -128,6 +134,8 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
     socket.destroy()
   })
 }
+
+const attached = new WeakSet<Server>()
 
 const mostPipelined = 64
 

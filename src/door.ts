@@ -12,6 +12,14 @@ import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
 import type { Listener, Parts } from './wiring.ts'
 
+export interface AttachOptions {
+  /**
+   * Whether requests for WebSockets are taken. They come to the gateway at once, past any application around it: its
+   * middlewares and the path that it mounts the gateway on. Default: only where the server calls `handler` itself.
+   */
+  readonly upgrades?: boolean
+}
+
 /** One listener's way in. */
 export interface GatewayListener {
   /** Whether the listener has `tls`: then its server is one of `https.createServer`. */
@@ -24,9 +32,10 @@ export interface GatewayListener {
   middleware(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
   /**
    * Sets the listener's limits on a server, takes over what Node would answer by itself, and keeps its certificate new.
-   * @throws {TypeError} if the listener has `tls`, and the server has none, or asks for client certificates otherwise
+   * @throws {TypeError} if a gateway is attached to the server already; if the listener has `tls`, and the server has none,
+   *   or asks for client certificates otherwise
    */
-  attach(server: Server): void
+  attach(server: Server, options?: AttachOptions): void
 }
 
 /** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
@@ -72,12 +81,13 @@ export function createDoor(
       .finally(() => parts.inFlight.delete(onItsWay))
     parts.inFlight.add(onItsWay)
   }
+  const handler = (request: IncomingMessage, response: ServerResponse) => take(request, response)
   return {
     encrypted: listener.tls !== undefined,
     serverOptions: { ...serverOptions(listener.options), ...listener.tls?.serverOptions },
-    handler: (request, response) => take(request, response),
+    handler,
     middleware: (request, response, next) => take(request, response, next),
-    attach: (server) =>
+    attach: (server, { upgrades } = {}) =>
       attachTo(server, {
         options: listener.options,
         context: { realm: listener.realm },
@@ -87,7 +97,9 @@ export function createDoor(
           parts.metrics.countRefusedConnection(listener.name, error.code)
         },
         upgrades: {
-          areTaken: isWebSocketRequest,
+          // A guard that an application has put in front of the gateway would see nothing of them.
+          areTaken: (request) =>
+            (upgrades ?? server.listeners('request').includes(handler)) && isWebSocketRequest(request),
           areOurs: (request) => ownsPath(listener, request),
           take(taken) {
             const upgrade = openUpgrade(taken)

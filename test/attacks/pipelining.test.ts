@@ -103,6 +103,21 @@ describe('requests that do not wait for one another', () => {
     expect(await sendRaw(gateway.port, connecting)).toMatch(/^HTTP\/1\.1 400 /)
   })
 
+  it('do not get the refusal of a CONNECT into the middle of the answer to another one', async () => {
+    upstream.answer((_request, response) => void response.writeHead(200, { 'content-length': 10 }).write('first'))
+    const gateway = await start()
+    const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
+    let received = ''
+    socket.on('data', (piece) => {
+      received += piece
+    })
+    socket.write(get('/half'))
+    await expect.poll(() => received).toMatch(/first$/)
+    socket.write('CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n')
+    await once(socket, 'close')
+    expect(received).toMatch(/^HTTP\/1\.1 200 .*\r\n\r\nfirst$/s)
+  })
+
   it.each([
     ['another request', 'GET /last HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'],

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { createLog } from '../../src/base/log.ts'
 import { parseConfig } from '../../src/config/load.ts'
+import type { AttachOptions } from '../../src/door.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { listen } from '../harness/listen.ts'
@@ -31,17 +32,22 @@ async function start(server: Server): Promise<number> {
 const isNotH2c = (request: IncomingMessage) => request.headers.upgrade !== 'h2c'
 
 /** An application with the gateway before `/api`, and a server that it is attached to. */
-function attached(upstream: RawUpstream) {
+function attached(upstream: RawUpstream, options: AttachOptions = { upgrades: true }) {
   const yaml = `
 routes:
   - { path: /api/open, public: true, upstream: "${upstream.url}" }
   - { path: /api/closed, callers: { networks: [192.0.2.0/24] }, upstream: "${upstream.url}" }`
   const gateway = createGateway(parseConfig(yaml, { file: 'test.yaml' }), { log: createLog(createTestLog()) })
   onTestFinished(() => gateway.close())
-  const application = express().use(gateway.middleware)
+  const application = express()
+  application.use('/api', (request, response, next) => {
+    if (request.headers['x-key'] === 'none') response.status(403).send('guard')
+    else next()
+  })
+  application.use(gateway.middleware)
   application.get('/own', (_request, response) => response.send('own'))
   const server = createHttpServer({ ...gateway.serverOptions, shouldUpgradeCallback: isNotH2c }, application)
-  gateway.attach(server)
+  gateway.attach(server, options)
   return server
 }
 
@@ -49,6 +55,26 @@ const statusOf = async (port: number, bytes: string) =>
   parseAnswers(await openConnection(port, bytes).closed)[0]?.status
 
 describe('an application around the gateway', () => {
+  it('does not have its guards passed by: unless it asks for WebSockets, there are none', async () => {
+    const upstream = await startUpstream()
+    const port = await start(attached(upstream, {}))
+    expect(await statusOf(port, socketRequest('/api/open', 'X-Key: none', 'Connection: close'))).toBe(403)
+    expect(await statusOf(port, socketRequest('/api/open'))).toBe(501)
+    expect(upstream.connections).toEqual([])
+  })
+
+  it('keeps its own WebSockets also then', async () => {
+    const upstream = await startUpstream()
+    const server = attached(upstream, {})
+    new WebSocketServer({ server, path: '/chat' }).on('connection', (own) => own.send('welcome'))
+    const port = await start(server)
+    const connection = openConnection(port, socketRequest('/chat'))
+    await connection.until((received) => received.includes('welcome'))
+    connection.socket.destroy()
+    expect(await statusOf(port, socketRequest('/api/open'))).toBe(501)
+    expect(upstream.connections).toEqual([])
+  })
+
   it('has its upgrades pass the gate, and a path that nobody owns is 404', async () => {
     const upstream = await startUpstream()
     const port = await start(attached(upstream))
@@ -85,6 +111,46 @@ describe('an application around the gateway', () => {
     expect(await statusOf(port, socketRequest('/api/../chat'))).toBe(400)
     const offer = 'GET /own HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: h2c\r\n\r\n'
     expect(await statusOf(port, offer)).toBe(200)
+  })
+})
+
+describe('a server that calls the handler itself', () => {
+  const bare = async (upstream: RawUpstream, options?: AttachOptions) => {
+    const yaml = `routes: [{ path: /open, public: true, upstream: "${upstream.url}" }]`
+    const gateway = createGateway(parseConfig(yaml, { file: 'test.yaml' }), { log: createLog(createTestLog()) })
+    onTestFinished(() => gateway.close())
+    const server = createHttpServer(gateway.serverOptions)
+    gateway.attach(server, options)
+    // Also where it is told to only afterwards.
+    server.on('request', gateway.handler)
+    return { gateway, server, port: await start(server) }
+  }
+
+  it('takes WebSockets, and forgets those that have ended', async () => {
+    const upstream = await startUpstream()
+    const { gateway, port } = await bare(upstream)
+    const connections = [openConnection(port, socketRequest('/open')), openConnection(port, socketRequest('/open'))]
+    for (const connection of connections) await connection.until((received) => received.includes(' 101 '))
+    connections[0]?.socket.destroy()
+    await until(() => connections[0]?.socket.closed === true)
+    await sleep(50)
+    expect(gateway.endUpgraded()).toBe(1)
+    await connections[1]?.closed
+  })
+
+  it('takes none where it is told so', async () => {
+    const upstream = await startUpstream()
+    const { port } = await bare(upstream, { upgrades: false })
+    expect(await statusOf(port, socketRequest('/open'))).toBe(501)
+    expect(upstream.connections).toEqual([])
+  })
+
+  it('has one gateway alone: a laxer one beside it would take the WebSockets that it refuses', async () => {
+    const upstream = await startUpstream()
+    const first = await bare(upstream)
+    const second = await bare(upstream)
+    expect(() => second.gateway.attach(first.server)).toThrow(/attached to this server already/)
+    expect(() => first.gateway.attach(first.server)).toThrow(TypeError)
   })
 })
 
