@@ -24,6 +24,7 @@ export interface ClientToken {
   readonly scope: string | undefined
   /** What was asked for. */
   readonly askedScopes: readonly string[]
+  /** By now, for a token that came without any life. */
   readonly expiresAt: number
   readonly source: 'memory' | 'redis' | 'fetched'
 }
