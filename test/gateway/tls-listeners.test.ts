@@ -173,6 +173,10 @@ describe('a listener with tls', () => {
     await once(held, 'connect')
     expect(await askTls(port, get())).toBeUndefined()
     expect(refused()).toMatchObject([{ code: 'too_many_connections', address: '127.0.0.1' }])
+    // An answer in plain HTTP would be no handshake, and no answer.
+    const another = open(port)
+    await once(another, 'close')
+    expect(another.bytesRead).toBe(0)
     held.destroy()
     await until(async () => (await askTls(port, get()))?.status === 200)
     expect(refused().every(({ code }) => code === 'too_many_connections')).toBe(true)
