@@ -74,6 +74,8 @@ export type Endpoint = 'token_endpoint' | 'jwks_uri'
 export interface EndpointWish {
   /** Given: the endpoint for clients that present a certificate, where the server has one of its own for them. */
   readonly certificate?: ClientCertificate | undefined
+  /** True: what was discovered before did not serve, so it is discovered again first. */
+  readonly anew?: boolean | undefined
 }
 
 /** An authorization server, as both wings ask it. */
@@ -128,7 +130,7 @@ export function createAuthorizationServer(
     known: (which, wish = {}) => configured(which, wish) ?? discovered(metadata?.known(), which, wish),
     async endpoint(which, wish = {}) {
       const { certificate } = wish
-      const url = configured(which, wish) ?? discovered(await metadata?.get(), which, wish)
+      const url = configured(which, wish) ?? discovered(await metadata?.get(wish), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
       if (!/^https?:/i.test(url)) throw invalid(`the ${which} of ${name} is neither https nor http`)
       if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)

@@ -1,22 +1,35 @@
 import { GatewayError } from '../base/errors.ts'
 import { isUsable, type PublicKey, readPublicKey, type UnusableKey } from './public-key.ts'
+import { retryAfterSeconds } from './token-refusal.ts'
 
 /** What a key set needs of its authorization server. */
 export interface KeySetServer {
   readonly name: string
-  endpoint(which: 'jwks_uri'): Promise<string>
+  endpoint(which: 'jwks_uri', wish?: { readonly anew?: boolean }): Promise<string>
   readonly http: {
     fetch(
       url: string,
       init?: { readonly headers?: Record<string, string> },
-    ): Promise<{ readonly status: number; text(): Promise<string> }>
+    ): Promise<{
+      readonly status: number
+      readonly headers: { get(name: string): string | null }
+      text(): Promise<string>
+    }>
   }
 }
 
 /** More keys than any server has, and few enough to look through for each token. */
 export const mostKeys = 100
-/** More than a hundred large keys with their certificates. */
-const mostCharacters = 1024 * 1024
+
+/** What a fetch goes by. */
+export interface KeyFetch {
+  /** The keys that there are already. */
+  readonly known: readonly PublicKey[]
+  /** True: the server may have its keys elsewhere by now. */
+  readonly elsewhere: boolean
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
 
 /**
  * Fetches the server's JWK set and gives the keys that may verify signatures; the others are left out. Those that are
@@ -24,13 +37,15 @@ const mostCharacters = 1024 * 1024
  * @throws {GatewayError} what the server's HTTP client throws, or `authorization_server_invalid_response`
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
-export async function fetchKeys(server: KeySetServer, known: readonly PublicKey[]): Promise<readonly PublicKey[]> {
-  const url = await server.endpoint('jwks_uri')
+export async function fetchKeys(
+  server: KeySetServer,
+  { known, elsewhere, now }: KeyFetch,
+): Promise<readonly PublicKey[]> {
+  const url = await server.endpoint('jwks_uri', { anew: elsewhere })
   const response = await server.http.fetch(url, { headers: { accept: 'application/jwk-set+json, application/json' } })
-  if (response.status !== 200) throw invalid(`the key set was answered with status ${response.status}`)
-  const text = await response.text()
-  if (text.length > mostCharacters) throw invalid('the key set is too large')
-  return keepKnown(readKeys(parse(text)).filter(isUsable), known)
+  if (response.status !== 200)
+    throw refusal(response.status, retryAfterSeconds(response.headers.get('retry-after'), now))
+  return keepKnown(readKeys(parse(await response.text())).filter(isUsable), known)
 }
 
 /** Keys that have not changed stay what they were, and so does what was made with them. */
@@ -53,6 +68,13 @@ function parse(text: string): unknown {
   } catch {
     throw invalid('the key set is not JSON')
   }
+}
+
+/** A server that has too much to do is left alone for as long as it wants. */
+function refusal(status: number, retryAfter: number): GatewayError {
+  const reason = `the key set was answered with status ${status}`
+  if (status < 500 && status !== 429) return invalid(reason)
+  return new GatewayError('authorization_server_unavailable', { reason, retryAfterSeconds: retryAfter })
 }
 
 function invalid(reason: string): GatewayError {

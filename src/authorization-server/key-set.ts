@@ -4,6 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { errorTrail, type Log } from '../base/log.ts'
 import { duration, ruleOverMap } from '../base/scalars.ts'
 import { fetchKeys, type KeySetServer } from './key-set-document.ts'
+import { pauseOf } from './metadata.ts'
 import type { PublicKey } from './public-key.ts'
 import type { SignatureAlgorithm } from './signature-algorithms.ts'
 
@@ -36,8 +37,8 @@ export interface KeySet {
   /** Fetches the keys now, and from now on in the background. */
   start(): void
   /**
-   * The keys that may have made such a signature, none if there are none. An unknown key id leads to a fetch, at most
-   * once per cooldown however many ask.
+   * The keys that may have made such a signature, none if there are none. Where there is none, the keys are fetched, at
+   * most once per cooldown however many ask.
    * @throws {GatewayError} `keys_unavailable` where it cannot be decided: no keys at all, or too old, or an unknown key
    * id while the server gives no answer
    */
@@ -64,14 +65,18 @@ export function createKeySet(
   let fetchedAt = 0
   let attemptedAt = Number.NEGATIVE_INFINITY
   let failures = 0
+  let wantedPause = 0
+  /** The last fetch failed or did not bring what was asked for: the server may have moved its keys. */
+  let elsewhere = false
   let fetching: Promise<void> | undefined
   let cancelTimer = () => {}
   let stopped = false
 
   const age = () => clock.elapsed() - fetchedAt
   const usable = () => (keys && age() < options.keep ? keys : undefined)
-  const pause = () =>
+  const usualPause = () =>
     keys || failures === 0 ? options.cooldown : Math.min(options.cooldown, firstRetry * 2 ** (failures - 1))
+  const pause = () => Math.max(usualPause(), wantedPause)
   const pauseLeft = () => attemptedAt + pause() - clock.elapsed()
 
   /** One fetch at a time. Never rejects: whoever waits looks at what there is then. */
@@ -86,12 +91,16 @@ export function createKeySet(
   async function attempt(): Promise<void> {
     cancelTimer()
     try {
-      keys = await fetchKeys(server, keys ?? [])
+      keys = await fetchKeys(server, { known: keys ?? [], elsewhere, now: clock.now() })
       fetchedAt = clock.elapsed()
       if (failures > 0) log?.info({ authorization_server: server.name }, 'keys available again')
       failures = 0
+      wantedPause = 0
+      elsewhere = false
     } catch (error) {
       failures += 1
+      wantedPause = pauseOf(error)
+      elsewhere = true
       if (failures === 1 && !stopped)
         log?.warn(
           { authorization_server: server.name, error: errorTrail(error), reason: reasonOf(error) },
@@ -125,10 +134,13 @@ export function createKeySet(
     if (found.length === 0 && keys && (fetching || pauseLeft() <= 0)) {
       await fetchOnce()
       found = candidates(usable() ?? [], wanted)
+      if (found.length === 0) elsewhere = true
     }
     if (!usable()?.length) throw unavailable(`there are no usable keys of ${server.name}`)
-    // An unknown key may be the newest: without an answer of the server nobody knows.
-    if (found.length === 0 && failures > 0) throw unavailable(`an unknown key, while ${server.name} gives no keys`)
+    // An unknown key may be the newest: without an answer of the server nobody knows. The one that a token names is there.
+    const isThere = wanted.kid !== undefined && wanted.tried !== undefined
+    if (found.length === 0 && failures > 0 && !isThere)
+      throw unavailable(`an unknown key, while ${server.name} gives no keys`)
     return found
   }
 

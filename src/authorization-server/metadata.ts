@@ -19,10 +19,11 @@ export interface MetadataOptions {
 
 export interface MetadataSource {
   /**
-   * The server's metadata: discovered at the first need, kept for an hour, and for longer while the server is away.
+   * The server's metadata: discovered at the first need, kept for an hour, and for longer while the server is away. `anew`:
+   * what is kept is in doubt, so it is discovered first, and counts only if that fails.
    * @throws {GatewayError} `authorization_server_unavailable` or `authorization_server_invalid_response`
    */
-  get(): Promise<Metadata>
+  get(options?: { readonly anew?: boolean | undefined }): Promise<Metadata>
   /** What has been discovered so far. */
   known(): Metadata | undefined
 }
@@ -55,19 +56,21 @@ export function createMetadataSource(options: MetadataOptions, http: HttpClient,
 
   return {
     known: () => known?.metadata,
-    get() {
+    get({ anew = false } = {}) {
       const left = failed ? failed.until - clock.elapsed() : 0
       if (failed && left > 0)
         return known ? Promise.resolve(known.metadata) : Promise.reject(withPause(failed.error, left))
       if (!known) return discoverOnce()
+      const { metadata } = known
+      if (anew) return discoverOnce().catch(() => metadata)
       if (clock.elapsed() - known.at > keptFor) discoverOnce().catch(() => {})
-      return Promise.resolve(known.metadata)
+      return Promise.resolve(metadata)
     },
   }
 }
 
-/** Milliseconds. */
-function pauseOf(error: unknown): number {
+/** For how long a failure wants nobody to ask again, in milliseconds. */
+export function pauseOf(error: unknown): number {
   return error instanceof GatewayError ? (error.options.retryAfterSeconds ?? 0) * 1000 : 0
 }
 

@@ -145,8 +145,8 @@ async function requireSignature(token: string, header: JsonObject, server: Trust
   if (tried.length === 0) throw invalidToken(`no key of its server fits its kid ${printable(kid)} and algorithm ${alg}`)
   const key =
     (await signerAmong(tried, token, alg)) ??
-    // Without a key id nothing else tells that the server may have a new key by now.
-    (kid === undefined ? await signerAmong(await server.keys.find({ alg, kid, tried }), token, alg) : undefined)
+    // The server may have a new key by now, without an id or under the old one.
+    (await signerAmong(await server.keys.find({ alg, kid, tried }), token, alg))
   if (!key) throw invalidToken('its signature is wrong')
   return key
 }

@@ -61,6 +61,22 @@ describe('a flood of tokens with key ids that nobody has', () => {
     expect(gate.seen()).toHaveLength(1)
   })
 
+  test('forged signatures under an id that a key has cause no more', async () => {
+    const gate = await start()
+    const good = gate.token(one)
+    expect(await gate.status(good)).toBe(200)
+    for (const round of [1, 2, 3]) {
+      await gate.clock.advance(9_999)
+      expect(await flood(gate, 100, () => 'one')).toEqual([401])
+      expect(gate.keyServer.requests).toBe(round)
+      await gate.clock.advance(1)
+      expect(await flood(gate, 300, () => 'one')).toEqual([401])
+      expect(gate.keyServer.requests).toBe(round + 1)
+      expect(await gate.status(good)).toBe(200)
+    }
+    expect(gate.seen()).toHaveLength(4)
+  })
+
   test('no more in an outage, in which nobody can say, and good tokens pass', async () => {
     const gate = await start()
     const good = gate.token(one)
@@ -184,6 +200,19 @@ describe('keys that change', () => {
     await gate.clock.advance(10 * minute)
     await vi.waitFor(async () => expect(await gate.status(gate.token(successor))).toBe(200), { interval: 5 })
     expect(await gate.status(remembered)).toBe(401)
+  })
+
+  test('and the new one is good within one cooldown, though its id is known already', async () => {
+    const gate = await start()
+    expect(await gate.status(gate.token(one))).toBe(200)
+    const successor = createSigningKey('ES256', 'one')
+    gate.keyServer.publish(successor.jwk)
+    await gate.clock.advance(9_999)
+    expect(await gate.status(gate.token(successor))).toBe(401)
+    await gate.clock.advance(1)
+    expect(await gate.status(gate.token(successor))).toBe(200)
+    expect(await gate.status(gate.token(one, { claims: { jti: 'old' } }))).toBe(401)
+    expect(gate.keyServer.requests).toBe(2)
   })
 
   test('a key that turns out to be for encryption takes its tokens with it', async () => {

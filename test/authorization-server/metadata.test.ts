@@ -121,6 +121,25 @@ describe('what is configured wins', () => {
     expect(await mixed.endpoint('token_endpoint')).toBe(`${issuer}/given`)
   })
 
+  it('what did not serve is discovered anew, and stays if that fails', async () => {
+    const issuer = site.url
+    const place = '/.well-known/oauth-authorization-server'
+    publish({ [place]: { issuer, jwks_uri: `${issuer}/old` } })
+    const moving = serverOf(issuer)
+    expect(await moving.endpoint('jwks_uri')).toBe(`${issuer}/old`)
+    publish({})
+    expect(await moving.endpoint('jwks_uri', { anew: true })).toBe(`${issuer}/old`)
+    await clock.advance(1000)
+    publish({ [place]: { issuer, jwks_uri: `${issuer}/moved` } })
+    expect(await moving.endpoint('jwks_uri')).toBe(`${issuer}/old`)
+    expect(await moving.endpoint('jwks_uri', { anew: true })).toBe(`${issuer}/moved`)
+    expect(await moving.endpoint('jwks_uri')).toBe(`${issuer}/moved`)
+    expect(await serverOf(issuer, { jwks_uri: `${issuer}/given` }).endpoint('jwks_uri', { anew: true })).toBe(
+      `${issuer}/given`,
+    )
+    expect(paths()).toHaveLength(4)
+  })
+
   it('what is neither given nor discovered is told by its name', async () => {
     publish({ '/.well-known/oauth-authorization-server': { issuer: site.url } })
     const error = await failureOf(serverOf(site.url).endpoint('token_endpoint'))

@@ -337,7 +337,7 @@ describe('with a memory every answer is what it would be without one', () => {
       const fetchKeys = async () => {
         const now = published[index]
         if (!now) throw new GatewayError('authorization_server_unavailable')
-        return { status: 200, text: async () => JSON.stringify({ keys: now }) }
+        return { status: 200, headers: new Headers(), text: async () => JSON.stringify({ keys: now }) }
       }
       const server = { name: `${index}`, endpoint: async () => 'https://sso.test/jwks', http: { fetch: fetchKeys } }
       return createKeySet(server, keySetOptions.parse({ keep: '1h' }), { clock: time })
