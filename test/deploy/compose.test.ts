@@ -16,6 +16,11 @@ test("the gateway's configuration has neither faults nor warnings", () => {
   expect(config.routes).toHaveLength(4)
 })
 
+test('other services call the token route by the name of the service', () => {
+  const [archive] = gateway.routes.filter((route: { token?: object }) => route.token)
+  expect(archive.hosts.filter((host: string) => host in services)).toEqual(['scopegate'])
+})
+
 test('every port is published on loopback alone', () => {
   const ports = Object.values<{ ports?: string[] }>(services).flatMap((service) => service.ports ?? [])
   expect(ports.length).toBeGreaterThan(3)
