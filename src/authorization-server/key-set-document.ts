@@ -1,5 +1,6 @@
 import { GatewayError } from '../base/errors.ts'
-import { isUsable, type PublicKey, readPublicKey, type UnusableKey } from './public-key.ts'
+import type { PublicKey } from './public-key.ts'
+import { type PublicKeyList, readPublicKeys } from './public-key-list.ts'
 import { retryAfterSeconds } from './token-refusal.ts'
 
 /** What a key set needs of its authorization server. */
@@ -32,20 +33,18 @@ export interface KeyFetch {
 }
 
 /**
- * Fetches the server's JWK set and gives the keys that may verify signatures; the others are left out. Those that are
+ * Fetches the server's JWK set and gives the keys that may verify signatures, and why the others are left out. Those that are
  * `known` already are given back as the same objects.
  * @throws {GatewayError} what the server's HTTP client throws, or `authorization_server_invalid_response`
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
-export async function fetchKeys(
-  server: KeySetServer,
-  { known, elsewhere, now }: KeyFetch,
-): Promise<readonly PublicKey[]> {
+export async function fetchKeys(server: KeySetServer, { known, elsewhere, now }: KeyFetch): Promise<PublicKeyList> {
   const url = await server.endpoint('jwks_uri', { anew: elsewhere })
   const response = await server.http.fetch(url, { headers: { accept: 'application/jwk-set+json, application/json' } })
   if (response.status !== 200)
     throw refusal(response.status, retryAfterSeconds(response.headers.get('retry-after'), now))
-  return keepKnown(readKeys(parse(await response.text())).filter(isUsable), known)
+  const list = readKeys(parse(await response.text()))
+  return { ...list, keys: keepKnown(list.keys, known) }
 }
 
 /** Keys that have not changed stay what they were, and so does what was made with them. */
@@ -54,12 +53,12 @@ export function keepKnown(keys: readonly PublicKey[], known: readonly PublicKey[
   return keys.map((key) => byIdentity.get(key.identity) ?? key)
 }
 
-function readKeys(document: unknown): (PublicKey | UnusableKey)[] {
+function readKeys(document: unknown): PublicKeyList {
   const keys: unknown =
     typeof document === 'object' && document !== null && 'keys' in document ? document.keys : undefined
   if (!Array.isArray(keys)) throw invalid('the key set has no list of keys')
   if (keys.length > mostKeys) throw invalid(`the key set has more than ${mostKeys} keys`)
-  return keys.map(readPublicKey)
+  return readPublicKeys(keys)
 }
 
 function parse(text: string): unknown {

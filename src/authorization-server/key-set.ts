@@ -4,15 +4,28 @@ import { GatewayError } from '../base/errors.ts'
 import { errorTrail, type Log } from '../base/log.ts'
 import { duration, ruleOverMap } from '../base/scalars.ts'
 import { fetchKeys, type KeySetServer } from './key-set-document.ts'
+import { createKeyTeller } from './left-out-keys.ts'
 import { pauseOf } from './metadata.ts'
 import type { PublicKey } from './public-key.ts'
 import type { SignatureAlgorithm } from './signature-algorithms.ts'
 
+const leastRefresh = 10_000
+const leastCooldown = 1000
+
 /** How an authorization server's public keys are kept. */
 export const keySetOptions = z
   .strictObject({
-    refresh: duration().prefault('10m').describe('how often the keys are fetched anew'),
-    cooldown: duration().prefault('10s').describe('how long after a fetch an unknown key id does not cause another'),
+    refresh: duration()
+      .refine((refresh) => refresh >= leastRefresh, 'is less than 10s, and would keep the server busy; make it longer')
+      .prefault('10m')
+      .describe('how often the keys are fetched anew; 10s at least'),
+    cooldown: duration()
+      .refine(
+        (cooldown) => cooldown >= leastCooldown,
+        'is less than 1s, so that forged tokens would flood the server; make it longer',
+      )
+      .prefault('10s')
+      .describe('how long after a fetch a token with an unknown key does not cause another; 1s at least'),
     keep: duration().prefault('24h').describe('how long the last keys are used while the server gives no new ones'),
   })
   .refine(({ refresh, keep }) => !(keep < refresh), {
@@ -62,6 +75,7 @@ export function createKeySet(
   { clock, log }: { readonly clock: Clock; readonly log?: Log },
 ): KeySet {
   let keys: readonly PublicKey[] | undefined
+  const tellLeftOut = createKeyTeller(server.name, log)
   let fetchedAt = 0
   let attemptedAt = Number.NEGATIVE_INFINITY
   let failures = 0
@@ -91,12 +105,14 @@ export function createKeySet(
   async function attempt(): Promise<void> {
     cancelTimer()
     try {
-      keys = await fetchKeys(server, { known: keys ?? [], elsewhere, now: clock.now() })
+      const list = await fetchKeys(server, { known: keys ?? [], elsewhere, now: clock.now() })
+      keys = list.keys
       fetchedAt = clock.elapsed()
       if (failures > 0) log?.info({ authorization_server: server.name }, 'keys available again')
       failures = 0
       wantedPause = 0
       elsewhere = false
+      if (!stopped) tellLeftOut(list)
     } catch (error) {
       failures += 1
       wantedPause = pauseOf(error)

@@ -19,6 +19,8 @@ export interface UnusableKey {
   readonly fault: string
   /** True where something secret lies open. */
   readonly secret?: true
+  /** True where nothing is wrong with it: it is for encryption, and servers publish such keys too. */
+  readonly forOthers?: true
 }
 
 /** Any of these in a key says that it is secret, or was published together with its private part. */
@@ -38,7 +40,8 @@ export function readPublicKey(value: unknown): PublicKey | UnusableKey {
   if (kid !== undefined && typeof kid !== 'string') return { fault: 'has a kid that is no text' }
   if (only !== undefined && typeof only !== 'string') return { fault: 'has an alg that is no text' }
   // A key for encryption may be known to others who never should sign.
-  if (use !== undefined && use !== 'sig') return { fault: 'is not for signatures (use)' }
+  if (use !== undefined && use !== 'sig')
+    return { fault: 'is not for signatures (use)', ...(use === 'enc' && { forOthers: true }) }
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
     return { fault: 'is not to verify (key_ops)' }
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return { fault: 'is none of RSA, EC and OKP' }

@@ -4,7 +4,8 @@ import { fileOf } from '../base/scalars.ts'
 import type { Secret } from '../base/secret.ts'
 import { candidates, type KeySet } from './key-set.ts'
 import { keepKnown, mostKeys } from './key-set-document.ts'
-import { isUsable, type PublicKey, readPublicKey } from './public-key.ts'
+import type { PublicKey } from './public-key.ts'
+import { readPublicKeys } from './public-key-list.ts'
 
 /** Keys that stand in a file beside the configuration, and are never fetched. */
 export const staticKeys = () =>
@@ -13,23 +14,34 @@ export const staticKeys = () =>
     return 'fault' in read ? read.fault : undefined
   }).describe('a JWK set, or one JWK, from a file that is read again when it changes: nothing is fetched')
 
-/** The key set of a server whose keys stand in a file. A file that has become unusable leaves the last good keys in force. */
+/**
+ * The key set of a server whose keys stand in a file. A file that is gone or has become unusable leaves the last good keys
+ * in force; a set without any key withdraws them.
+ */
 export function createStaticKeySet(file: Secret, name: string, log?: Log): KeySet {
   let known: readonly PublicKey[] = []
   const read = ({ file: text }: { readonly file: string }) => {
     const written = readStaticKeys(text)
     if ('fault' in written) throw new TypeError(written.fault)
+    if (written.keys.length === 0) log?.warn({ authorization_server: name }, 'no keys: every token is refused')
     known = keepKnown(written.keys, known)
     return known
   }
-  const keys = deriveFrom({ file }, read, (error) => {
-    const reason = `jwks ${error instanceof TypeError ? error.message : 'cannot be read'}`
-    log?.warn({ authorization_server: name, reason }, 'keys not renewed')
-  })
+  const notRenewed = (reason: string) => log?.warn({ authorization_server: name, reason }, 'keys not renewed')
+  const keys = deriveFrom({ file }, read, (error) =>
+    notRenewed(`jwks ${error instanceof TypeError ? error.message : 'cannot be read'}`),
+  )
+  let isGone = false
+  const recent = () => {
+    const found = keys.recent()
+    if (file.isStale() && !isGone) notRenewed('the file of jwks is gone or empty; the keys that it had count still')
+    isGone = file.isStale()
+    return found
+  }
   return {
     start() {},
-    find: async (wanted) => candidates(keys.recent(), wanted),
-    holds: (key) => keys.recent().includes(key),
+    find: async (wanted) => candidates(recent(), wanted),
+    holds: (key) => recent().includes(key),
     stop() {},
   }
 }
@@ -41,14 +53,12 @@ function readStaticKeys(text: string): StaticKeys {
   const written = listKeys(parse(text))
   if (!written) return { fault: 'must be a JWK set ({"keys": […]}) or one JWK, as JSON' }
   if (written.length > mostKeys) return { fault: `has more than ${mostKeys} keys` }
-  const read = written.map(readPublicKey)
-  const told = read.flatMap((key, index) =>
-    isUsable(key) ? [] : [{ ...key, message: `key ${index + 1} ${key.fault}` }],
-  )
+  const { keys, leftOut } = readPublicKeys(written)
+  const told = leftOut.map(({ position, fault, secret }) => ({ message: `key ${position} ${fault}`, secret }))
   const secret = told.find((key) => key.secret)
   if (secret) return { fault: `holds a secret: ${secret.message}; give the public part of each key alone` }
-  const keys = read.filter(isUsable)
-  if (keys.length > 0) return { keys }
+  // An empty set is how the keys are withdrawn; one that has lost its good keys is a mistake.
+  if (keys.length > 0 || written.length === 0) return { keys }
   return { fault: ['has no key that can verify signatures', ...told.map(({ message }) => message)].join('; ') }
 }
 

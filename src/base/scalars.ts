@@ -271,7 +271,8 @@ export const fileOf = (expected: string, judge: (text: string) => string | undef
     if ('fault' in reading) return { fault: `is ${kindOf(input)}, and must be ${expected}` }
     const fault = judge(reading.value)
     if (fault !== undefined) return { fault }
-    return { value: new Secret(input instanceof Substituted ? input.read : () => reading.value) }
+    if (!(input instanceof Substituted)) return { value: new Secret(() => reading.value) }
+    return { value: new Secret(input.read, { isStale: input.isStale }) }
   })
 
 /** When a rule over the keys of a map is asked: beside every other fault in it, and never where there is no map. */

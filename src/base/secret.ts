@@ -11,10 +11,16 @@ export class Secret {
   #recent: { value: string; readAt: number } | undefined
   /** True if the value itself stands in the configuration file. */
   readonly plainText: boolean
+  /** True if what was read last is no longer there, as its file is gone or empty. */
+  readonly isStale: () => boolean
 
-  constructor(read: () => string, options: { readonly plainText?: boolean } = {}) {
+  constructor(
+    read: () => string,
+    options: { readonly plainText?: boolean; readonly isStale?: (() => boolean) | undefined } = {},
+  ) {
     this.#read = read
     this.plainText = options.plainText ?? false
+    this.isStale = options.isStale ?? (() => false)
   }
 
   /** The value as it is now. */

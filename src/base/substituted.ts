@@ -7,6 +7,8 @@ export class Substituted {
   readonly hasDefault: boolean
   /** How it stands in the file, without defaults: what faults show instead of a value. */
   readonly written: string
+  /** True if a file of it was gone or empty when it was read last, so that its last value was given. */
+  readonly isStale: () => boolean
 
   constructor(
     read: () => string,
@@ -14,11 +16,18 @@ export class Substituted {
       fromFile,
       hasDefault,
       written = '${…}',
-    }: { readonly fromFile: boolean; readonly hasDefault: boolean; readonly written?: string },
+      isStale = () => false,
+    }: {
+      readonly fromFile: boolean
+      readonly hasDefault: boolean
+      readonly written?: string
+      readonly isStale?: () => boolean
+    },
   ) {
     this.read = read
     this.fromFile = fromFile
     this.hasDefault = hasDefault
     this.written = written
+    this.isStale = isStale
   }
 }

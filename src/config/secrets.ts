@@ -18,7 +18,7 @@ const part = /\$\$\{|\$\{([^}]*)\}?/g
  */
 export function substitute(text: string, sources: SubstitutionSources): string | Substituted {
   if (!text.includes('${')) return text
-  const readers: (() => string)[] = []
+  const readers: Reader[] = []
   let fromFile = false
   let hasDefault = false
   let substituted = false
@@ -40,15 +40,18 @@ export function substitute(text: string, sources: SubstitutionSources): string |
   }
   const rest = text.slice(end)
   const read = () => readers.map((next) => next()).join('') + rest
-  return substituted ? new Substituted(read, { fromFile, hasDefault, written: written + rest }) : read()
+  const isStale = () => readers.some((next) => next.isStale?.())
+  return substituted ? new Substituted(read, { fromFile, hasDefault, written: written + rest, isStale }) : read()
 }
+
+type Reader = (() => string) & { readonly isStale?: () => boolean }
 
 /** A substitution that cannot be made; the message says why, and never what a value is. */
 export class SubstitutionError extends Error {
   override readonly name = 'SubstitutionError'
 }
 
-function reader(whole: string, inner: string, sources: SubstitutionSources): () => string {
+function reader(whole: string, inner: string, sources: SubstitutionSources): Reader {
   // The first } ends it, so that the rest of the inner one would become part of the value.
   if (inner.includes('${'))
     throw new SubstitutionError(
@@ -72,7 +75,7 @@ function reader(whole: string, inner: string, sources: SubstitutionSources): () 
 }
 
 /** Reads the file again whenever it has changed. A file that has since vanished or is empty leaves its last value in force. */
-function fileReader(path: string): () => string {
+function fileReader(path: string): Reader {
   const stamp = () => {
     const { mtimeMs, size, ino } = statSync(path)
     return `${mtimeMs} ${size} ${ino}`
@@ -89,16 +92,22 @@ function fileReader(path: string): () => string {
     )
   }
   if (value === '') throw new SubstitutionError(`needs the file ${path}, which is empty`)
-  return () => {
+  let stale = false
+  const read = () => {
     try {
       const now = stamp()
       if (now !== seen) {
-        value = readText() || value
+        const text = readText()
+        value = text || value
+        stale = text === ''
         seen = now
       }
     } catch {
       // The file is being replaced, or is gone: the value that was good stays in force until a new one is there.
+      stale = true
+      seen = ''
     }
     return value
   }
+  return Object.assign(read, { isStale: () => stale })
 }

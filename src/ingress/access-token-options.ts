@@ -29,6 +29,8 @@ function findStrictFault({ strict, types, audience }: z.output<typeof written>):
     : undefined
 }
 
+const mostTolerance = 300_000
+
 const written = z.strictObject({
   audience: oneOrMore(text())
     .refine(
@@ -58,7 +60,13 @@ const written = z.strictObject({
   client_ids: oneOrMore(text()).optional().describe('the only clients whose tokens are accepted'),
   required_claims: oneOrMore(claimPath()).optional().describe('claims that every token must have, whatever is in them'),
   max_age: duration().optional().describe('a token is accepted for so long after its iat, which it must then have'),
-  clock_tolerance: duration().prefault('5s').describe('by how much clocks may differ'),
+  clock_tolerance: duration()
+    .refine(
+      (tolerance) => tolerance <= mostTolerance,
+      'is more than 5m, and would be a longer life for every token; set the clocks right instead',
+    )
+    .prefault('5s')
+    .describe('by how much clocks may differ; 5m at most'),
   max_token_size: size('1MiB').prefault('16KiB'),
 })
 

@@ -18,7 +18,10 @@ const weak = createSigningKey('RS256', 'weak', 1024)
 const almost = createSigningKey('RS256', 'almost', 2040)
 const three = withExponent(3)
 const bitcoin = onCurve('secp256k1')
-const privateKey = ec.privateKey.export({ format: 'jwk' })
+// Of their own: they take their public halves with them, which would be the good keys.
+const open = createSigningKey('RS256', 'open')
+const openEc = createSigningKey('ES256', 'open-ec')
+const empty = createSigningKey('RS256', 'empty')
 const wrongCurve = createSigningKey('ES384', 'wrong-curve')
 const secret = 'a secret of at least thirty-two characters'
 
@@ -38,9 +41,15 @@ const unusable: Record<string, [published: object, sign: (input: string) => Buff
   'a key that signs and does not verify (key_ops)': [{ ...rsa.jwk, use: undefined, key_ops: ['sign'] }, by(rsa)],
   'a key of which nothing can be done (key_ops)': [{ ...rsa.jwk, key_ops: [] }, by(rsa)],
   'a key whose key_ops are text': [{ ...rsa.jwk, key_ops: 'verify' }, by(rsa)],
-  'an RSA key whose private half lies open': [{ ...rsa.privateKey.export({ format: 'jwk' }) }, by(rsa)],
-  'an EC key whose private half lies open': [{ ...privateKey, use: 'sig' }, by(ec), 'ES256'],
-  'a key with a private member of no letters': [{ ...rsa.jwk, d: '' }, by(rsa)],
+  'an RSA key whose private half lies open': [{ ...open.privateKey.export({ format: 'jwk' }) }, by(open)],
+  'an EC key whose private half lies open': [
+    { ...openEc.privateKey.export({ format: 'jwk' }), use: 'sig' },
+    by(openEc),
+    'ES256',
+  ],
+  'the public half of a private key that lies open': [open.jwk, by(open)],
+  'the public half of an EC key that lies open': [openEc.jwk, by(openEc), 'ES256'],
+  'a key with a private member of no letters': [{ ...empty.jwk, d: '' }, by(empty)],
   'an RSA key for another algorithm': [{ ...rsa.jwk, alg: 'PS256' }, by(rsa)],
   'an RSA key for an algorithm that nobody trusts': [{ ...rsa.jwk, alg: 'RS1' }, by(rsa)],
   'an RSA key for encryption (alg)': [{ ...rsa.jwk, alg: 'RSA-OAEP' }, by(rsa)],

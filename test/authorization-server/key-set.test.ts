@@ -332,6 +332,15 @@ describe('an answer that is no key set does not replace the keys', () => {
   })
 })
 
+test('keys that are left out are told when they are fetched, and once', async () => {
+  server.publish(one.jwk, { kty: 'oct', k: 'AAAA', kid: 'shared' })
+  keys.start()
+  await arrived(1)
+  await clock.advance(600_000)
+  await arrived(2)
+  expect(log.entries()).toMatchObject([{ level: 'error', reasons: ['key "shared" is symmetric'] }])
+})
+
 describe('which key it is', () => {
   test('without a key id every key that fits is a candidate, and no other', async () => {
     const rsa = createSigningKey('RS256')
@@ -385,5 +394,11 @@ describe('the keys block', () => {
   test('does not keep keys for less than their renewal takes', () => {
     expect(keySetOptions.safeParse({ refresh: '1h', keep: '10m' }).success).toBe(false)
     expect(keySetOptions.safeParse(null).success).toBe(false)
+  })
+
+  test('does not ask the server all the time, even if told to', () => {
+    expect(keySetOptions.parse({ cooldown: '1s', refresh: '10s' })).toMatchObject({ cooldown: 1000, refresh: 10_000 })
+    expect(keySetOptions.safeParse({ cooldown: '999ms' }).success).toBe(false)
+    expect(keySetOptions.safeParse({ refresh: '9999ms' }).success).toBe(false)
   })
 })

@@ -67,7 +67,11 @@ describe('keys in a file', () => {
     write({ keys: [one.jwk] })
     const keys = open()
     const [key] = await keys.find(wantsOne)
-    for (const broken of ['{"keys":[', '{"keys":[]}', { keys: [two.jwk, { kty: 'oct', k: 'AAAA' }] }]) {
+    for (const broken of [
+      '{"keys":[',
+      { keys: [{ ...one.jwk, use: 'enc' }] },
+      { keys: [two.jwk, { kty: 'oct', k: 'AAAA' }] },
+    ]) {
       write(broken)
       expect(await found(keys, wantsOne)).toBe(1)
       expect(key && keys.holds(key)).toBe(true)
@@ -81,5 +85,44 @@ describe('keys in a file', () => {
     expect(log.entries()[2]?.reason).toBe(
       'jwks holds a secret: key 2 is symmetric; give the public part of each key alone',
     )
+  })
+
+  test('are withdrawn by a set without any', async () => {
+    write({ keys: [one.jwk] })
+    const keys = open()
+    const [key] = await keys.find(wantsOne)
+    write('{"keys":[]}')
+    expect(await found(keys, wantsOne)).toBe(0)
+    expect(key && keys.holds(key)).toBe(false)
+    expect(log.entries()).toMatchObject([{ level: 'warn', msg: 'no keys: every token is refused' }])
+    expect(await found(open(), wantsOne)).toBe(0)
+  })
+
+  test('count still when their file is gone or empty, which is told once', async () => {
+    write({ keys: [one.jwk] })
+    const keys = open()
+    const [key] = await keys.find(wantsOne)
+    for (const [lose, times] of [
+      [() => rmSync(join(folder, 'keys.json')), 1],
+      [() => writeFileSync(join(folder, 'keys.json'), ''), 2],
+    ] as const) {
+      lose()
+      for (let turn = 0; turn < 3; turn += 1) {
+        file?.read()
+        expect(await found(keys, wantsOne)).toBe(1)
+        expect(key && keys.holds(key)).toBe(true)
+      }
+      expect(log.entries().map(({ level, msg, reason }) => [level, msg, reason])).toEqual(
+        Array(times).fill([
+          'warn',
+          'keys not renewed',
+          'the file of jwks is gone or empty; the keys that it had count still',
+        ]),
+      )
+      write({ keys: [one.jwk] })
+      expect(await found(keys, wantsOne)).toBe(1)
+    }
+    write({ keys: [two.jwk] })
+    expect([await found(keys, wantsOne), await found(keys, wantsTwo)]).toEqual([0, 1])
   })
 })

@@ -56,6 +56,11 @@ describe('the block that makes a server trusted', () => {
     }
   })
 
+  test('does not let tokens live on for longer than clocks can differ', () => {
+    expect(messages({ audience: 'any', clock_tolerance: '5m' })).toBe('[]')
+    expect(messages({ audience: 'any', clock_tolerance: '301s' })).toContain('is more than 5m')
+  })
+
   test('takes strict alone: neither types beside it, nor every audience', () => {
     const options = accessTokenOptions.parse({ audience: 'https://api.example.test', strict: true })
     expect(acceptedTypes(options)).toEqual(['at+jwt'])
