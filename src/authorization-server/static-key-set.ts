@@ -49,7 +49,7 @@ export function createStaticKeySet(file: Secret, name: string, log?: Log): KeySe
 type StaticKeys = { readonly keys: readonly PublicKey[] } | { readonly fault: string }
 
 /** Here somebody can be told: a file with a secret in it is refused as a whole. Keys for encryption may stand in it. */
-function readStaticKeys(text: string): StaticKeys {
+export function readStaticKeys(text: string): StaticKeys {
   const written = listKeys(parse(text))
   if (!written) return { fault: 'must be a JWK set ({"keys": […]}) or one JWK, as JSON' }
   if (written.length > mostKeys) return { fault: `has more than ${mostKeys} keys` }

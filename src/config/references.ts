@@ -1,6 +1,8 @@
 import { Substituted } from '../base/substituted.ts'
 import { formatPath } from './config-error.ts'
+import { list, shown, type Tree, tree, written } from './raw-values.ts'
 import { suggest } from './suggest.ts'
+import { trustFindings } from './trust-findings.ts'
 import type { Path } from './yaml-document.ts'
 
 /** Something wrong, or worth a warning, at a path. */
@@ -11,8 +13,6 @@ export interface Finding {
   /** Meant, and to be told all the same: nobody takes it for a mistake, however strict. */
   readonly note?: true
 }
-
-type Tree = Record<string, unknown>
 
 /**
  * What one part of the file says of another: names that must exist, and what follows from several parts together. It
@@ -26,8 +26,7 @@ export function referenceFindings(
   const servers = tree(root.authorization_servers)
   return [
     ...clientFindings(tree(root.clients), servers),
-    ...issuerFindings(servers),
-    ...staticKeyFindings(servers),
+    ...trustFindings(root),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...emptinessFindings(root.listeners),
     ...addressFindings(root),
@@ -61,24 +60,6 @@ function nowhereFindings(server: Tree, path: Path): Finding[] {
   return [
     { path, message: 'has neither issuer nor token_endpoint, so that no token can be asked for; give it one of them' },
   ]
-}
-
-/** Keys that stand in a file are for the tokens that come in, and nothing is fetched that could be kept. */
-function staticKeyFindings(servers: Tree): Finding[] {
-  return Object.entries(servers).flatMap(([name, server]) => {
-    const { jwks, keys, access_tokens: accessTokens } = tree(server)
-    if (jwks === undefined) return []
-    const path: Path = ['authorization_servers', name]
-    const findings: Finding[] = []
-    if (keys !== undefined)
-      findings.push({ path: [...path, 'keys'], message: 'is of no use beside jwks: those keys are never fetched' })
-    if (accessTokens === undefined)
-      findings.push({
-        path: [...path, 'jwks'],
-        message: 'is of no use without access_tokens, whose signatures it is for',
-      })
-    return findings
-  })
 }
 
 /** A comma is a letter like any other there, and several values with commas between are one that no server knows. */
@@ -116,31 +97,6 @@ function certificateFindings(client: Tree, server: Tree, path: Path): Finding[] 
   const message =
     'would be presented at the token_endpoint of its server, which is plain http, where no certificate can be; use https there, or give the server mtls_endpoint_aliases'
   return [{ path: [...path, 'tls'], message }]
-}
-
-/** An issuer decides which keys count, so no two servers may answer for the same one. */
-function issuerFindings(servers: Tree): Finding[] {
-  const owners = new Map<string, string>()
-  const findings: Finding[] = []
-  for (const [name, server] of Object.entries(servers)) {
-    const { access_tokens: accessTokens, issuer } = tree(server)
-    if (accessTokens === undefined) continue
-    const path: Path = ['authorization_servers', name]
-    const issuers = [tree(accessTokens).issuers ?? issuer].flat()
-    if (issuers[0] === undefined)
-      findings.push({ path, message: 'has access_tokens and no issuer; give it issuer, or access_tokens.issuers' })
-    for (const value of issuers) {
-      const trusted = written(value) ?? ''
-      const owner = owners.get(trusted)
-      if (trusted !== '' && owner !== undefined)
-        findings.push({
-          path,
-          message: `trusts the issuer ${shown(value)}, as ${owner} does; one of them must not have access_tokens`,
-        })
-      owners.set(trusted, name)
-    }
-  }
-  return findings
 }
 
 function routeFindings(route: Tree, index: number, root: Tree): Finding[] {
@@ -251,22 +207,4 @@ function unknownName(value: unknown, known: Tree, path: Path, kind: string): Fin
       message: `there is no ${kind} ${value instanceof Substituted ? shown(value) : `"${name}"`}${suggest(name, Object.keys(known))}`,
     },
   ]
-}
-
-function written(value: unknown): string | undefined {
-  if (value instanceof Substituted && !value.fromFile) return value.read()
-  return typeof value === 'string' ? value : undefined
-}
-
-/** As it stands in the file: what a variable holds may be a secret in the wrong place. */
-function shown(value: unknown): string {
-  return value instanceof Substituted ? value.written : String(value)
-}
-
-function tree(value: unknown): Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Tree) : {}
-}
-
-function list(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : []
 }

@@ -13,6 +13,9 @@ const algorithm = () =>
 const standsAlone = (word: string) => (values: unknown) =>
   !(Array.isArray(values) && values.length > 1 && values.includes(word))
 
+const namesNo = (meant: (value: string) => boolean) => (values: unknown) =>
+  !(Array.isArray(values) && values.some((value) => typeof value === 'string' && meant(value)))
+
 /** The `typ` headers that are accepted where nothing is said, and those of RFC 9068 alone. */
 const usualTypes = ['absent', 'JWT', 'at+jwt']
 const strictTypes = ['at+jwt']
@@ -34,12 +37,22 @@ const mostTolerance = 300_000
 const written = z.strictObject({
   audience: oneOrMore(text())
     .refine(
-      (audiences) => !(Array.isArray(audiences) && audiences.includes('*')),
+      namesNo((audience) => audience === '*'),
       'is "*", which would be taken literally; the word that accepts every audience is any',
+    )
+    .refine(
+      namesNo((audience) => audience !== 'any' && audience.trim().toLowerCase() === 'any'),
+      'is "any" in other letters, which would be taken literally; the word that accepts every audience is any',
     )
     .refine(standsAlone('any'), 'has "any" beside others: it stands alone, and accepts every audience')
     .describe('the token must be meant for one of these; the word `any` accepts every token of the server'),
-  issuers: oneOrMore(text()).optional().describe('accepted `iss`; default is the issuer of the server'),
+  issuers: oneOrMore(text())
+    .refine(
+      namesNo((issuer) => ['*', 'any'].includes(issuer.trim().toLowerCase())),
+      'has a word for every issuer, which would be taken literally: each one is named, as its keys are what counts',
+    )
+    .optional()
+    .describe('accepted `iss`; default is the issuer of the server'),
   strict: flag()
     .prefault(false)
     .describe('true: RFC 9068 alone: the `typ` header at+jwt, and iss, exp, aud, sub, client_id, iat and jti'),
@@ -47,6 +60,10 @@ const written = z.strictObject({
     .prefault([...signatureAlgorithmNames])
     .describe('accepted signature algorithms; default is every asymmetric one'),
   types: oneOrMore(text())
+    .refine(
+      namesNo((type) => ['none', '*', 'any'].includes(type.trim().toLowerCase())),
+      'has a word that would be taken literally: the one for no typ header is absent, and each other type is named',
+    )
     .optional()
     .describe(
       'accepted `typ` headers, in any case, with or without `application/`; the word `absent` accepts none at all; default is absent, JWT and at+jwt',
