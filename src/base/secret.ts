@@ -8,11 +8,10 @@ const redacted = '[redacted]'
  */
 export class Secret {
   readonly #read: () => string
+  readonly #isStale: () => boolean
   #recent: { value: string; readAt: number } | undefined
   /** True if the value itself stands in the configuration file. */
   readonly plainText: boolean
-  /** True if what was read last is no longer there, as its file is gone or empty. */
-  readonly isStale: () => boolean
 
   constructor(
     read: () => string,
@@ -20,7 +19,7 @@ export class Secret {
   ) {
     this.#read = read
     this.plainText = options.plainText ?? false
-    this.isStale = options.isStale ?? (() => false)
+    this.#isStale = options.isStale ?? (() => false)
   }
 
   /** The value as it is now. */
@@ -34,6 +33,11 @@ export class Secret {
   recent(): string {
     const recent = this.#recent
     return recent && performance.now() - recent.readAt < 1000 ? recent.value : this.read()
+  }
+
+  /** True if the file of the value was gone or empty when it was read last: the value is what stood there before. */
+  isStale(): boolean {
+    return this.#isStale()
   }
 
   toString(): string {
