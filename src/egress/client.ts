@@ -98,7 +98,7 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       path: ['tls_client_certificate_bound_access_tokens'],
       message: 'needs the certificate that the tokens are bound to; give the client its tls',
     })
-    .refine((given) => !(Object(given).basic_encoding === 'raw' && given.client_id.includes(':')), {
+    .refine((given) => !(Object(given).basic_encoding === 'raw' && String(given.client_id).includes(':')), {
       ...ruleOverMap,
       path: ['basic_encoding'],
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
