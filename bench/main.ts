@@ -12,7 +12,7 @@ import { startAuthorizationServer } from '../test/harness/authorization-server.t
 import { checkContender, createTokens } from './checks.ts'
 import { type Contender, contenders, startContender } from './contenders.ts'
 import { type Answered, startLoad, startUpstream } from './load.ts'
-import { busySeconds, cpuSeconds, divideCores, memoryOf, type Running } from './processes.ts'
+import { busySeconds, type Cores, cpuSeconds, divideCores, memoryOf, type Running } from './processes.ts'
 import { formatPair, formatTable, type Measurement, type Round } from './table.ts'
 
 const { values } = parseArgs({
@@ -34,6 +34,8 @@ const chosen = contenders.filter(({ name }) => !only || name === reference || on
 /** What part of a core others may have had, in a measurement that counts. */
 const mostForeign = 0.05
 const mostTries = 10
+/** Milliseconds. */
+const patience = 60_000
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 const cores = divideCores()
@@ -99,14 +101,31 @@ function figuresOf(
   }
 }
 
+/** Comes back once nobody else is at work, or the patience is at its end. */
+async function untilQuiet(): Promise<void> {
+  const until = performance.now() + patience
+  while (cores && performance.now() < until) {
+    const before = busyApart(cores)
+    await pause(500)
+    const after = busyApart(cores)
+    if (after.every((busy, index) => busy - (before[index] ?? 0) < 0.5 * mostForeign)) return
+  }
+}
+
+/** Seconds that each core was not idle, while nothing is measured. */
+function busyApart({ contender, load }: Cores): number[] {
+  return [busySeconds(contender), busySeconds(load) - cpuSeconds(process.pid)]
+}
+
 /** Every contender once. `undefined` if somebody else would not leave the cores alone. */
 async function runRound(number: number): Promise<Round | undefined> {
   const all = [...running]
   const first = number % all.length
   const round = new Map<string, Measurement>()
-  for (const [contender, process] of [...all.slice(first), ...all.slice(0, first)]) {
+  for (const [contender, started] of [...all.slice(first), ...all.slice(0, first)]) {
     for (let tries = 1; !round.has(contender.name); tries++) {
-      const { foreign, figures } = await measure(contender, process)
+      await untilQuiet()
+      const { foreign, figures } = await measure(contender, started)
       if (foreign <= mostForeign) round.set(contender.name, figures)
       else say(`  ${contender.name}: not counted, somebody else had ${(foreign * 100).toFixed(0)} % of a core`)
       if (foreign > mostForeign && tries === mostTries) return undefined
@@ -131,6 +150,13 @@ const pairs = [
   ['both', 'plain'],
   ['validated', 'express-jwt'],
 ] as const
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await Promise.all([...running.values()].map((each) => each.stop()))
+    process.exit(1)
+  })
+}
 
 try {
   for (const contender of chosen) {
