@@ -134,14 +134,14 @@ async function runRound(number: number): Promise<Round | undefined> {
   return round
 }
 
-async function runRounds(): Promise<Round[]> {
-  const rounds: Round[] = []
+const rounds: Round[] = []
+
+async function runRounds(): Promise<void> {
   for (let number = 0; rounds.length < wanted && number < 3 * wanted; number++) {
     const round = await runRound(number)
     if (round) rounds.push(round)
     say(round ? `round ${rounds.length} of ${wanted}` : 'round discarded')
   }
-  return rounds
 }
 
 const pairs = [
@@ -151,9 +151,31 @@ const pairs = [
   ['validated', 'express-jwt'],
 ] as const
 
+/** The figures of the rounds so far. */
+function tell(): void {
+  if (rounds.length === 0) return say('There was no round in which the cores were left alone.')
+  const names = chosen.map(({ name }) => name)
+  const compared = pairs.filter((pair) => pair.every((name) => names.includes(name)))
+  process.stdout.write(`
+${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${rounds.length} of ${wanted} rounds of ${seconds} s
+
+${formatTable(rounds, reference, names)}
+
+${compared.map(([name, other]) => formatPair(rounds, name, other)).join('\n')}
+`)
+  if (profiles) say(`Profiles are in ${profiles}; the figures are those of profiled processes.`)
+}
+
+async function stop(): Promise<void> {
+  await Promise.all([...running.values()].map((each) => each.stop()))
+  await Promise.all([sso.stop(), upstream.stop()])
+  await rm(folder, { recursive: true, force: true })
+}
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    await Promise.all([...running.values()].map((each) => each.stop()))
+    tell()
+    await stop()
     process.exit(1)
   })
 }
@@ -166,21 +188,9 @@ try {
     await measure(contender, started, 2)
     say(`${contender.name}: ${contender.does}`)
   }
-  const rounds = await runRounds()
-  if (rounds.length === 0) throw new Error('there was no round in which the cores were left alone')
-  const names = chosen.map(({ name }) => name)
-  const compared = pairs.filter((pair) => pair.every((name) => names.includes(name)))
-  process.stdout.write(`
-${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${rounds.length} of ${wanted} rounds of ${seconds} s
-
-${formatTable(rounds, reference, names)}
-
-${compared.map(([name, other]) => formatPair(rounds, name, other)).join('\n')}
-`)
-  if (profiles) say(`Profiles are in ${profiles}; the figures are those of profiled processes.`)
+  await runRounds()
+  tell()
   process.exitCode = rounds.length === wanted ? 0 : 1
 } finally {
-  await Promise.all([...running.values()].map((each) => each.stop()))
-  await Promise.all([sso.stop(), upstream.stop()])
-  await rm(folder, { recursive: true, force: true })
+  await stop()
 }
