@@ -33,6 +33,8 @@ const chosen = contenders.filter(({ name }) => !only || name === reference || on
 
 /** What part of a core others may have had, in a measurement that counts. */
 const mostForeign = 0.05
+/** Seconds: until then Node has compiled what is called often. */
+const warmUp = 6
 const mostTries = 10
 /** Milliseconds. */
 const patience = 60_000
@@ -153,7 +155,10 @@ const pairs = [
 
 /** The figures of the rounds so far. */
 function tell(): void {
-  if (rounds.length === 0) return say('There was no round in which the cores were left alone.')
+  if (rounds.length === 0) {
+    say('There was no round in which the cores were left alone.')
+    return
+  }
   const names = chosen.map(({ name }) => name)
   const compared = pairs.filter((pair) => pair.every((name) => names.includes(name)))
   process.stdout.write(`
@@ -185,7 +190,7 @@ try {
     const started = await startContender(contender, around)
     running.set(contender, started)
     await checkContender(contender, { port: started.port, tokens, upstream })
-    await measure(contender, started, 2)
+    await measure(contender, started, warmUp)
     say(`${contender.name}: ${contender.does}`)
   }
   await runRounds()
