@@ -8,8 +8,8 @@ import { parseDistinguishedName, subjectName } from './distinguished-name.ts'
 
 const subject = () =>
   parsedText<string>(
-    'a name as RFC 4514 writes it, the most specific part first, such as CN=billing,O=Example',
-    parseDistinguishedName,
+    'a name as RFC 4514 writes it, the most specific part first, such as CN=billing,O=Example, without the "subject=" before it',
+    (given) => (/^\s*subject\s*=/i.test(given) ? undefined : parseDistinguishedName(given)),
   )
 
 const dnsName = () =>
@@ -29,7 +29,7 @@ export const certificatesOptions = z
   .strictObject({
     subjects: listOf(subject())
       .optional()
-      .describe('the whole subject, as `openssl x509 -noout -subject -nameopt RFC2253` prints it'),
+      .describe('the whole subject, as `openssl x509 -noout -subject -nameopt RFC2253` prints it behind `subject=`'),
     dns_names: listOf(dnsName()).optional().describe('a DNS name among its alternative names, letter by letter'),
     uris: listOf(uri()).optional().describe('a URI among its alternative names, such as a SPIFFE ID, letter by letter'),
   })

@@ -86,7 +86,12 @@ function readAttribute(text: string, start: number): { readonly canonical: strin
   // A value that begins with # is DER in hexadecimal, which nobody writes by hand.
   if (value.length === 0 || text[attribute.lastIndex] === '#') return undefined
   const upper = type.toUpperCase()
-  return { canonical: `${canonicalTypes.get(upper) ?? upper}=${[...value].map(writeByte).join('')}`, end }
+  return { canonical: `${canonicalTypes.get(upper) ?? upper}=${writeValue(value)}`, end }
+}
+
+/** Blanks at the ends are escaped: bare ones are no part of a value. */
+function writeValue(value: Buffer): string {
+  return [...value].map(writeByte).join('').replace(/^ | $/g, '\\20')
 }
 
 /** Every byte in one way alone. */

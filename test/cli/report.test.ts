@@ -122,6 +122,12 @@ describe('scopegate report', () => {
     ])
   })
 
+  it('fails where nothing that it was given is a log', async () => {
+    const junk = await runProgram(['report', file('junk', 'no log\n')])
+    expect([junk.exitCode, junk.stdout.includes('1 line that could not be read')]).toEqual([1, true])
+    expect((await runProgram(['report', file('a.log', log)])).exitCode).toBe(0)
+  })
+
   it('reads several files, and tells programs the same in JSON', async () => {
     const { stdout } = await runProgram(['report', '--json', file('a.log', log), file('b.log', log)])
     const { lines, routes } = JSON.parse(stdout)

@@ -144,6 +144,7 @@ describe('the names of certificates', () => {
     { subjects: ['CN="a"'] },
     { subjects: ['CN=#04024869'] },
     { subjects: ['/CN=billing/O=Example'] },
+    { subjects: ['subject=CN=billing,O=Example'] },
     { subjects: ['CN=a\nO=b', 'CN='] },
     { dns_names: ['a.*.test'] },
     { dns_names: ['*'] },
@@ -182,6 +183,7 @@ describe('the names of certificates', () => {
 
   test.each([
     ['2.5.4.3=a,2.5.4.10=b', 'O=b\nCN=a'],
+    ['CN=\\20a\\20', 'CN=\\ a\\ '],
     ['commonName=a,organizationName=b', 'O=b\nCN=a'],
     ['E=a@b.test', 'emailAddress=a@b.test'],
     ['1.2.840.113549.1.9.1=a@b.test', 'emailAddress=a@b.test'],
