@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createAdmin } from './admin/admin.ts'
 import { processMetrics } from './admin/metrics.ts'
 import { systemClock } from './base/clock.ts'
+import { connectionId } from './base/connection.ts'
 import { createLog, type Log } from './base/log.ts'
 import { formatFault } from './config/config-error.ts'
 import type { Address } from './config/listener.ts'
@@ -112,18 +113,18 @@ interface Ending {
 const lookInterval = 50
 
 function watchRequests(server: Server): Ending {
-  // By its other end: the socket of a TLS connection takes the place of the one that its handshake went over.
+  // By its ends: the socket of a TLS connection takes the place of the one that its handshake went over.
   const untouched = new Map<string, Socket>()
   const watch = (socket: Socket) => {
-    const peer = peerOf(socket)
-    untouched.set(peer, socket)
-    socket.once('close', () => untouched.get(peer) === socket && untouched.delete(peer))
+    const id = connectionId(socket)
+    untouched.set(id, socket)
+    socket.once('close', () => untouched.get(id) === socket && untouched.delete(id))
   }
   let onTheirWay = 0
   server.on('connection', watch)
   server.on('secureConnection', watch)
   server.on('request', (request, response) => {
-    untouched.delete(peerOf(request.socket))
+    untouched.delete(connectionId(request.socket))
     onTheirWay++
     response.once('close', () => onTheirWay--)
   })
@@ -145,8 +146,4 @@ function watchRequests(server: Server): Ending {
       return cut
     },
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }

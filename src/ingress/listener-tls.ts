@@ -11,6 +11,7 @@ import {
 } from 'node:tls'
 import { z } from 'zod'
 import { clientCertificateOptions, readCertificate } from '../base/client-certificate.ts'
+import { connectionId } from '../base/connection.ts'
 import { type Derived, deriveFrom } from '../base/derived.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
 import { KeyFault, keyFaultOf, readPrivateKey, unfoldPem } from '../base/private-key.ts'
@@ -125,27 +126,23 @@ function renewWith(server: Server, context: Derived<SecureContextOptions>, tell:
     // They would be ended at their next request, which is lost then.
     if (isOther) server.closeIdleConnections()
   }
-  // By the other end: the handshake, which the context belongs to, begins on another socket than the requests come on.
+  // By its ends: the handshake, which the context belongs to, begins on another socket than the requests come on.
   const acceptedBy = new Map<string, { readonly ca: SecureContextOptions['ca'] }>()
   server.prependListener('connection', (stream) => {
     const socket = stream as Socket
     renew()
-    const peer = peerOf(socket)
+    const id = connectionId(socket)
     const own = { ca: current.ca }
-    acceptedBy.set(peer, own)
-    socket.once('close', () => acceptedBy.get(peer) === own && acceptedBy.delete(peer))
+    acceptedBy.set(id, own)
+    socket.once('close', () => acceptedBy.get(id) === own && acceptedBy.delete(id))
   })
   return {
     isOutdated(socket) {
       renew()
-      const own = acceptedBy.get(peerOf(socket))
+      const own = acceptedBy.get(connectionId(socket))
       return own !== undefined && own.ca !== current.ca
     },
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }
 
 /**
