@@ -100,9 +100,11 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
         leave('well')
         return issued
       } catch (error) {
-        leave('badly')
+        const isAnswer = error instanceof GatewayError && error.code !== 'authorization_server_unavailable'
+        // One client's refusal is no reason to hold the others up.
+        leave(isAnswer ? 'well' : 'badly')
         if (!(error instanceof GatewayError)) throw error
-        if (error.code !== 'authorization_server_unavailable') answered()
+        if (isAnswer) answered()
         const brokenOff = request.presentsCertificate && isBrokenOff(error)
         throw remember(error, { ...grains, brokenOff })
       }

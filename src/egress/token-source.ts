@@ -141,8 +141,8 @@ export function createTokenSource({
     const now = clock.elapsed()
     const sinceForced = now - (forcedAt.get(key) ?? Number.NEGATIVE_INFINITY)
     const mayForce = clock.now() - refused.obtainedAt >= refusableAge && sinceForced >= refusableAge
-    // It expired on the way, or is of a credential that has changed: whoever asks next gets another one anyway.
-    const isOver = held === undefined
+    // It expired on the way: whoever asks next gets another one anyway.
+    const isOver = refused.usableUntil <= clock.now()
     if (!isOver && !mayForce && !flights.has(key)) return undefined
     if (!isOver && mayForce) forcedAt.set(key, now)
     const obtained = await obtain(request, key, { token: refused, refused: true })

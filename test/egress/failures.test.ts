@@ -328,6 +328,16 @@ describe('a crowd before an endpoint', () => {
     expect(asked()).toBe(before + 5)
   })
 
+  it('is not held up by a refusal, which is an answer too', async () => {
+    await watchCrowd(60)
+    refuse('invalid_scope')
+    await codeOf(scope('refused'))
+    bench.endpoint.answer(answerNever)
+    const before = asked()
+    for (let index = 0; index < 20; index++) void bench.get(scope(`t${index}`)).catch(() => {})
+    await bench.arrived(before + 20)
+  })
+
   it('waits ten seconds at most', async () => {
     bench.endpoint.answer(answerNever)
     for (let index = 0; index < 4; index++) void bench.get(scope(`t${index}`)).catch(() => {})

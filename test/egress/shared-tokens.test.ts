@@ -82,3 +82,12 @@ it('a refused token that expired on the way is followed by another one, however 
   expect(successor?.token.id).not.toBe(token.id)
   expect(successor?.source).toMatch(/fetched|memory/)
 })
+
+it('a young token that this process holds no more is not asked for anew with every refusal', async () => {
+  const source = await sourceOn({})
+  const [request, other] = [bench.request(), bench.request({ route: { scopes: ['other'] } })]
+  const { token } = await source.get(request)
+  // As if it had been crowded out: of the other request nothing is held.
+  expect(await source.replace(other, token)).toBeUndefined()
+  expect(bench.endpoint.requests).toHaveLength(1)
+})
