@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { MetricSnapshot } from './admin/metrics.ts'
 import { takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { Config } from './config/load.ts'
 import { createDoor, type GatewayListener } from './door.ts'
+import type { TokenCache } from './egress/token-cache/define.ts'
 import { answerError, toGatewayError } from './error-response.ts'
 import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
@@ -23,6 +25,8 @@ export interface GatewayOptions {
   /** Default: lines of JSON on standard output. */
   readonly log?: Log
   readonly clock?: Clock
+  /** Where tokens are shared with other processes, instead of where the configuration says. */
+  readonly tokenCache?: TokenCache | undefined
 }
 
 /** A gateway. Its own way in is that of the listener which stands first in the configuration. */
@@ -33,6 +37,8 @@ export interface Gateway extends GatewayListener {
   ready(): Promise<void>
   /** What is counted of its requests, as text for Prometheus. */
   metrics(): Promise<string>
+  /** The same as values, which another process can sum. */
+  countedMetrics(): Promise<MetricSnapshot>
   /** From now on every new request is answered 503; what is in flight goes on. */
   stop(): void
   /** True for a connection that has become, or is to become, a WebSocket: its server knows of no request on it. */
@@ -48,8 +54,8 @@ export interface Gateway extends GatewayListener {
 
 /** Builds a gateway from a configuration. It opens no port: mount its handler or middleware, and attach it to the server. */
 export function createGateway(config: Config, options: GatewayOptions = {}): Gateway {
-  const { log = createLog(), clock = systemClock } = options
-  const parts = wire(config, { log, clock })
+  const { log = createLog(), clock = systemClock, tokenCache } = options
+  const parts = wire(config, { log, clock, tokenCache })
   const doors = new Map(parts.listeners.map((listener) => [listener.name, createDoor(listener, parts, handleRequest)]))
   const [first] = doors.values()
   if (!first) throw new TypeError('the configuration has no listener')
@@ -62,6 +68,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
     },
     ready: () => parts.tokens.ready(),
     metrics: () => parts.metrics.text(),
+    countedMetrics: () => parts.metrics.snapshot(),
     stop() {
       parts.stopping = true
     },

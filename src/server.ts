@@ -2,15 +2,15 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { createAdmin } from './admin/admin.ts'
+import { type AdminListener, openAdmin } from './admin/admin-listener.ts'
 import { processMetrics } from './admin/metrics.ts'
 import { systemClock } from './base/clock.ts'
 import { connectionId } from './base/connection.ts'
+import { listen } from './base/listen.ts'
 import { createLog, type Log } from './base/log.ts'
 import { formatFault } from './config/config-error.ts'
-import type { Address } from './config/listener.ts'
 import type { Config } from './config/load.ts'
-import { createGateway, type Gateway } from './gateway.ts'
+import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 
 /** A running process: its listeners, and how to end them. */
 export interface RunningServer {
@@ -33,51 +33,31 @@ export interface ServeOptions {
  */
 export async function serve(config: Config, options: ServeOptions = {}): Promise<RunningServer> {
   const { log = createLog() } = options
-  for (const warning of config.warnings) log.warn({ at: formatFault(config.file, warning) }, 'configuration warning')
-  const gateway = createGateway(config, { log })
+  logWarnings(config, log)
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
-  const admin =
-    config.admin &&
-    createServer(
-      createAdmin({
-        notReady: () => (state === 'ready' ? undefined : state),
-        metrics: async () => `${await gateway.metrics()}\n${await processMetrics()}`,
-      }),
-    )
-  const servers = Object.entries(config.listeners).map(([name, { address }]) => {
-    const door = gateway.listener(name)
-    const { encrypted, serverOptions, handler } = door
-    const server = encrypted ? createTlsServer(serverOptions, handler) : createServer(serverOptions, handler)
-    door.attach(server)
-    return { name, address, server, ending: watchRequests(server) }
-  })
-  const all = [
-    ...servers,
-    ...(admin && config.admin ? [{ name: 'admin', address: config.admin.address, server: admin }] : []),
-  ]
-  const addresses = new Map<string, AddressInfo>()
+  const listeners = await openListeners(config, { log })
+  let admin: AdminListener | undefined
   try {
-    await gateway.ready()
-    for (const { name, address, server } of all) addresses.set(name, await listen(server, name, address))
+    admin =
+      config.admin &&
+      (await openAdmin(config.admin.address, {
+        notReady: () => (state === 'ready' ? undefined : state),
+        metrics: async () => `${await listeners.gateway.metrics()}\n${await processMetrics()}`,
+      }))
   } catch (error) {
-    for (const { server } of all) server.close()
-    await gateway.close()
+    await listeners.abandon()
     throw error
   }
-  for (const [name, { address, port }] of addresses) log.info({ listener: name, address, port }, 'listening')
-  log.info({ file: config.file, hash: config.hash.slice(0, 16), routes: config.routes.length }, 'ready')
+  const addresses = new Map([...listeners.addresses, ...(admin ? [['admin', admin.address] as const] : [])])
+  logServing(config, addresses, log)
   state = 'ready'
 
   let stopped: Promise<number> | undefined
   const stop = async () => {
     state = 'stopping'
     log.info({ grace_ms: config.shutdown_grace }, 'stopping')
-    gateway.stop()
-    const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace, gateway)))
-    await gateway.close()
+    const total = await listeners.stop()
     admin?.close()
-    admin?.closeAllConnections()
-    const total = cut.reduce((sum, count) => sum + count, 0)
     log.info({ cut_off: total }, 'stopped')
     return total
   }
@@ -90,15 +70,60 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   }
 }
 
-async function listen(server: Server, name: string, { host, port }: Address): Promise<AddressInfo> {
-  server.listen({ host, port })
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new Error(`the listener ${name} cannot be opened on ${host}:${port} (${code})`, { cause: error })
+/** Tells what `check` would warn of. */
+export function logWarnings({ warnings, file }: Config, log: Log): void {
+  for (const warning of warnings) log.warn({ at: formatFault(file, warning) }, 'configuration warning')
+}
+
+/** Tells where requests are taken, and that they are. */
+export function logServing(config: Config, addresses: RunningServer['addresses'], log: Log): void {
+  for (const [name, { address, port }] of addresses) log.info({ listener: name, address, port }, 'listening')
+  log.info({ file: config.file, hash: config.hash.slice(0, 16), routes: config.routes.length }, 'ready')
+}
+
+/** The listeners of a configuration but for the admin's. */
+export interface OpenListeners {
+  readonly addresses: ReadonlyMap<string, AddressInfo>
+  readonly gateway: Gateway
+  /** Resolves with the number of requests that had to be cut off. */
+  stop(): Promise<number>
+  /** Closes them again before they were used. */
+  abandon(): Promise<void>
+}
+
+/** Opens them: all, or none. @throws the error of the first one that cannot be opened */
+export async function openListeners(config: Config, options: GatewayOptions): Promise<OpenListeners> {
+  const gateway = createGateway(config, options)
+  const servers = Object.entries(config.listeners).map(([name, { address }]) => {
+    const door = gateway.listener(name)
+    const { encrypted, serverOptions, handler } = door
+    const server = encrypted ? createTlsServer(serverOptions, handler) : createServer(serverOptions, handler)
+    door.attach(server)
+    return { name, address, server, ending: watchRequests(server) }
+  })
+  const addresses = new Map<string, AddressInfo>()
+  const abandon = async () => {
+    for (const { server } of servers) server.close()
+    await gateway.close()
   }
-  return server.address() as AddressInfo
+  try {
+    await gateway.ready()
+    for (const { name, address, server } of servers) addresses.set(name, await listen(server, name, address))
+  } catch (error) {
+    await abandon()
+    throw error
+  }
+  return {
+    addresses,
+    gateway,
+    abandon,
+    async stop() {
+      gateway.stop()
+      const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace, gateway)))
+      await gateway.close()
+      return cut.reduce((sum, count) => sum + count, 0)
+    },
+  }
 }
 
 /** Counts what is on its way, and closes what is not. */

@@ -14,6 +14,7 @@ import type { Config } from './config/load.ts'
 import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
+import type { TokenCache } from './egress/token-cache/define.ts'
 import type { TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
@@ -84,7 +85,14 @@ export interface Parts {
 }
 
 /** Makes all parts of a gateway, and starts what works in the background. */
-export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
+export function wire(
+  config: Config,
+  {
+    log,
+    clock,
+    tokenCache: cache,
+  }: { readonly log: Log; readonly clock: Clock; readonly tokenCache?: TokenCache | undefined },
+): Parts {
   const inFlight = new Set<Promise<unknown>>()
   const upgraded = new Set<Socket>()
   const endUpgraded = () => {
@@ -96,7 +104,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
-  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
+  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, cache, servers, log, clock })
   const routes = namedRoutes(config).map((route) => compileRoute(route, { config, egress, viaName, clock }))
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')

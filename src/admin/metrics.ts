@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { version } from '../base/version.ts'
 
 /** What became of one request. Every text in it is a name of the configuration or one of a few words of our own. */
@@ -27,7 +27,12 @@ export interface Metrics {
   countInternalError(): void
   /** All of them as text for Prometheus, of the type {@link metricsContentType}. */
   text(): Promise<string>
+  /** The same as values that another process can sum. */
+  snapshot(): Promise<MetricSnapshot>
 }
+
+/** What was counted up to a moment, as it can be sent to another process. */
+export type MetricSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 
 export interface MetricsSources {
   /** How many requests are on their way. */
@@ -80,18 +85,30 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     name: string,
     help: string,
     labelNames: Label[],
-    collect?: (this: Gauge<Label>) => void,
-  ) => new Gauge({ name: `scopegate_${name}`, help, labelNames, registers: [registry], ...(collect && { collect }) })
-  gauge('requests_in_flight', 'Requests that are on their way.', [], function () {
-    this.set(inFlight())
+    { collect, aggregator }: { collect?: (this: Gauge<Label>) => void; aggregator?: Aggregator } = {},
+  ) =>
+    new Gauge({
+      name: `scopegate_${name}`,
+      help,
+      labelNames,
+      registers: [registry],
+      ...(collect && { collect }),
+      // What is the same in several processes, and no sum.
+      ...(aggregator && { aggregator }),
+    })
+  gauge('requests_in_flight', 'Requests that are on their way.', [], {
+    collect() {
+      this.set(inFlight())
+    },
   })
   const ends = gauge(
     'report_mode_until_timestamp_seconds',
     'When a route in report mode begins to enforce, in Unix time.',
     ['listener', 'route'],
+    { aggregator: 'first' },
   )
   for (const { listener, route, until } of trials) ends.set({ listener, route }, until / 1000)
-  gauge('build_info', 'Always 1; tells the version.', ['version']).set({ version }, 1)
+  gauge('build_info', 'Always 1; tells the version.', ['version'], { aggregator: 'first' }).set({ version }, 1)
 
   return {
     countRequest({ listener, status, seconds, outcome }) {
@@ -106,17 +123,26 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     countRefusedConnection: (listener, code) => refusedConnections.inc({ listener, code }),
     countInternalError: () => internalErrors.inc(),
     text: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   }
 }
 
 /** What is measured of a process is measured once, however many servers it has: its observers cannot be ended. */
 let processRegistry: Registry | undefined
 
+function registryOfProcess(): Registry {
+  if (processRegistry) return processRegistry
+  processRegistry = new Registry()
+  collectDefaultMetrics({ register: processRegistry })
+  return processRegistry
+}
+
 /** Memory, CPU, event loop, garbage collection and open files of this process, as text for Prometheus. */
 export function processMetrics(): Promise<string> {
-  if (!processRegistry) {
-    processRegistry = new Registry()
-    collectDefaultMetrics({ register: processRegistry })
-  }
-  return processRegistry.metrics()
+  return registryOfProcess().metrics()
+}
+
+/** The same as values that another process can sum. */
+export function processSnapshot(): Promise<MetricSnapshot> {
+  return registryOfProcess().getMetricsAsJSON()
 }

@@ -8,9 +8,17 @@ const never = ['authorization', 'access_token', 'client_secret', 'client_asserti
 /** What may wait in memory for a slow reader of the log. Past it lines are dropped, and counted. */
 const mostWaiting = 8 * 1024 * 1024
 
+/** What a pipe takes in one piece (PIPE_BUF of Linux), whoever else writes to it. */
+const wholeInPipe = 4096
+
+export interface LogOutputOptions {
+  /** True if other processes write to the same place: then lines must not end up within one another. */
+  readonly shared?: boolean
+}
+
 /** Standard output, or standard error, written without making anybody wait. */
-export function createLogOutput(fd: 1 | 2 = 1) {
-  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
+export function createLogOutput(fd: 1 | 2 = 1, { shared = false }: LogOutputOptions = {}) {
+  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: wholeInPipe }) })
   let dropped = 0
   output.on('drop', () => {
     dropped += 1

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
@@ -23,6 +23,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .command('serve')
     .description('open the listeners and forward; ends on SIGTERM or Ctrl-C once the requests in flight are answered')
     .addOption(configOption())
+    .addOption(
+      new Option('-w, --workers <number>', 'processes that share the listeners; auto: one for each core')
+        .argParser(readWorkers)
+        .default(1),
+    )
     .action(serveCommand)
   program
     .command('check')
@@ -58,4 +63,12 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     process.stderr.write(`${error instanceof ConfigError ? error.message : `scopegate: ${(error as Error).message}`}\n`)
     process.exitCode = 1
   }
+}
+
+const mostWorkers = 256
+
+function readWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text
+  if (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= mostWorkers) return Number(text)
+  throw new InvalidArgumentError(`It must be a number from 1 to ${mostWorkers}, or auto.`)
 }

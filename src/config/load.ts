@@ -39,7 +39,8 @@ export function loadConfig(
   return parseConfig(readConfigFile(file), { file, env, ...options })
 }
 
-function readConfigFile(file: string): string {
+/** The text of a configuration file. @throws {ConfigError} if there is none */
+export function readConfigFile(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {

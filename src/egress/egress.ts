@@ -3,6 +3,7 @@ import type { ClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { type ClientOptions, createCredential, isCertificateBound, type TokenOptions } from './client.ts'
+import type { TokenCache } from './token-cache/define.ts'
 import { createTokenCache, type TokenCacheOptions } from './token-cache/index.ts'
 import { createTokenRequest, type TokenRequest } from './token-request.ts'
 import { createTokenSource, type TokenSource } from './token-source.ts'
@@ -19,13 +20,15 @@ export interface Egress {
 export interface EgressContext {
   readonly clients: Readonly<Record<string, ClientOptions>>
   readonly tokenCache: TokenCacheOptions
+  /** Where tokens are shared, if not where the options say. */
+  readonly cache?: TokenCache | undefined
   readonly servers: ReadonlyMap<string, AuthorizationServer>
   readonly log: Log
   readonly clock: Clock
 }
 
-export function createEgress({ clients, tokenCache, servers, log, clock }: EgressContext): Egress {
-  const cache = createTokenCache(tokenCache, { clock, log })
+export function createEgress(context: EgressContext): Egress {
+  const { clients, tokenCache, servers, log, clock, cache = createTokenCache(tokenCache, { clock, log }) } = context
   const credentials = new Map(Object.entries(clients).map(([name, client]) => [name, createCredential(client)]))
   return {
     tokens: createTokenSource({ clock, log, cache, options: tokenCache }),

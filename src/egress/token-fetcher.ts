@@ -78,7 +78,7 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     const token = await cache.get(keys)
     if (!token || token.usableUntil <= clock.now()) return undefined
     if (predecessor && (token.id === predecessor.id || token.obtainedAt <= predecessor.obtainedAt)) return undefined
-    return { token, source: 'redis', key: keys[0] }
+    return { token, source: cache.source, key: keys[0] }
   }
 
   async function ask(

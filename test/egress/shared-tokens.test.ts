@@ -16,6 +16,7 @@ afterEach(() => bench.stop())
 async function sourceOn(shared: Partial<TokenCache>) {
   bench = await startBench()
   const cache: TokenCache = {
+    source: 'redis',
     ready: async () => {},
     keysOf: (text) => [text],
     get: async () => undefined,

@@ -19,6 +19,8 @@ export type Lease =
  * ever rejects, and none of it takes long.
  */
 export interface TokenCache {
+  /** Where a token from here came from, for logs and metrics. */
+  readonly source: 'memory' | 'redis'
   /** Resolves, soon, once it is known whether there is anything to share with. */
   ready(): Promise<void>
   /**

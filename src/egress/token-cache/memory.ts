@@ -5,6 +5,7 @@ import type { TokenCache } from './define.ts'
 export function createMemoryTokenCache(): TokenCache {
   const secret = randomBytes(32)
   return {
+    source: 'memory',
     ready: async () => {},
     keysOf: (canonicalRequest) => [createHmac('sha256', secret).update(canonicalRequest).digest('base64url')],
     get: async () => undefined,

@@ -126,6 +126,7 @@ export function createRedisTokenCache(
   }
 
   return {
+    source: 'redis',
     keysOf: encryption.namesOf,
     async get(names) {
       const tokens = await Promise.all(names.map(read))
