@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { get, getAtOnce, startLoad } from '../faults/load.ts'
 import { type RunningProgram, runProgram, startProgram } from '../harness/process.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
 import { createCrewKeeper, lives } from './crew.ts'
 
+// Many processes start here, each at its own pace.
+vi.setConfig({ testTimeout: 60_000 })
 const { start } = createCrewKeeper()
 let upstream: Upstream
 let folder: string
@@ -67,7 +69,7 @@ describe('scopegate serve --workers', () => {
       expect(statuses(await getAtOnce(30, { port, path: '/' }))).toEqual([200])
       return new Set(program.lines().flatMap(({ msg, worker }) => (msg === 'request' ? [worker] : []))).size
     }
-    await expect.poll(served, { timeout: 10_000 }).toBe(3)
+    await expect.poll(served, { timeout: 30_000 }).toBe(3)
   })
 
   it('auto takes as many as there are cores, and one worker is no other process', async () => {
@@ -135,7 +137,7 @@ describe('a worker', () => {
     process.kill(victim.pid, 'SIGKILL')
     expect(await program.line({ msg: 'worker ended' })).toMatchObject({ ...victim, signal: 'SIGKILL', level: 'warn' })
     expect((await fetch(`http://127.0.0.1:${await program.port('admin')}/readyz`)).status).toBe(200)
-    await expect.poll(() => workers().length, { timeout: 10_000 }).toBe(4)
+    await expect.poll(() => workers().length, { timeout: 30_000 }).toBe(4)
     await pause(500)
     const { answers, failed } = await load.stop()
     expect(answers.length).toBeGreaterThan(400)
@@ -144,6 +146,16 @@ describe('a worker', () => {
     expect(failed.length).toBeLessThanOrEqual(20)
     expect(workers().some(({ pid }) => pid === victim.pid)).toBe(false)
     expect(await admin('/metrics')).toMatch(/^scopegate_workers_ended_total 1$/m)
+  })
+
+  it('that hangs, and is killed, has no connection with it that it did not accept', async () => {
+    const { port, workers } = await start(routes(), 3)
+    const { pid } = workers()[0] ?? expect.unreachable('there is no worker')
+    process.kill(pid, 'SIGSTOP')
+    const answers = getAtOnce(60, { port, path: '/' })
+    await pause(500)
+    process.kill(pid, 'SIGKILL')
+    expect(statuses(await answers)).toEqual([200])
   })
 
   it('that is told to end by itself finishes what it has, loses nothing, and another one takes its place', async () => {
@@ -158,7 +170,7 @@ describe('a worker', () => {
     expect(statuses(await inFlight)).toEqual([200])
     expect(await program.line({ msg: 'worker ended' })).toMatchObject({ ...one, code: 0, cut_off: 0 })
     expect(statuses(await getAtOnce(40, { port, path: '/' }))).toEqual([200])
-    await expect.poll(() => workers().length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => workers().length, { timeout: 30_000 }).toBe(2)
   })
 
   it('that ends again and again is started less and less often, and nothing is ready meanwhile without one', async () => {
@@ -172,12 +184,12 @@ describe('a worker', () => {
     killAll()
     await expect.poll(ready, { interval: 5 }).toBe(503)
     for (const count of [2, 3]) {
-      await expect.poll(() => workers().length, { timeout: 10_000 }).toBe(2)
+      await expect.poll(() => workers().length, { timeout: 30_000 }).toBe(2)
       killAll()
-      await expect.poll(() => waits().length, { timeout: 10_000 }).toBe(count)
+      await expect.poll(() => waits().length, { timeout: 30_000 }).toBe(count)
     }
     expect(waits()).toEqual([100, 200, 400])
-    await expect.poll(ready, { timeout: 10_000 }).toBe(200)
+    await expect.poll(ready, { timeout: 30_000 }).toBe(200)
     // Port 0 may have given them another one, which is told.
     const now = Number(program.lines().findLast(({ listener }) => listener === 'main')?.port ?? port)
     expect((await get({ port: now, path: '/' })).status).toBe(200)
@@ -188,7 +200,7 @@ describe('a worker', () => {
     writeFileSync(join(own, 'scopegate.yaml'), 'nonsense')
     process.kill(workers()[0]?.pid ?? 0, 'SIGKILL')
     await program.line({ msg: 'worker ended' })
-    await expect.poll(() => workers().length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => workers().length, { timeout: 30_000 }).toBe(2)
     expect(statuses(await getAtOnce(20, { port, path: '/' }))).toEqual([200])
   })
 

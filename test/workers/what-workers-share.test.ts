@@ -1,8 +1,9 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { get, getAtOnce } from '../faults/load.ts'
 import { tokenFault } from '../faults/spent-tokens.ts'
 import { startAuthorizationServer } from '../harness/authorization-server.ts'
@@ -12,6 +13,8 @@ import { openConnection, socketAnswer, socketRequest } from '../harness/web-sock
 import { createKeeper } from '../proxy/keep.ts'
 import { type Crew, createCrewKeeper } from './crew.ts'
 
+// Many processes start here, each at its own pace.
+vi.setConfig({ testTimeout: 60_000 })
 const { keep } = createKeeper()
 const { start } = createCrewKeeper()
 const folders: string[] = []
@@ -114,7 +117,7 @@ describe('the metrics', () => {
     for (const { pid } of crew.workers().slice(0, 2)) process.kill(pid, 'SIGKILL')
     await expect.poll(() => crew.program.lines().filter(({ msg }) => msg === 'worker ended').length).toBe(2)
     expect(await total()).toBe(100)
-    await expect.poll(() => crew.workers().length, { timeout: 10_000 }).toBe(3)
+    await expect.poll(() => crew.workers().length, { timeout: 30_000 }).toBe(3)
     await getAtOnce(50, { port: crew.port, path: '/' })
     await expect.poll(total).toBe(150)
     const [hanging] = crew.workers()
@@ -207,22 +210,41 @@ describe('every worker', () => {
 })
 
 describe('the log of several workers', () => {
-  it('has whole lines, also when its reader is slow', async () => {
+  /** Reads on until all is ready, then not for a while, and then everything. */
+  const slowReader = `
+while IFS= read -r line; do
+  echo "$line"
+  case "$line" in *'"msg":"ready"'*) break;; esac
+done
+sleep 4
+cat`
+
+  it('has whole lines, also in a pipe whose reader is slow', async () => {
     const upstream = await keep(startUpstream((_request, response) => response.end('hello')))
-    const crew = await start(open(upstream), 4)
-    const { stdout } = crew.program.child
+    const folder = mkdtempSync(join(tmpdir(), 'scopegate-pipe-'))
+    folders.push(folder)
+    const file = join(folder, 'scopegate.yaml')
+    writeFileSync(file, `listeners: { main: { address: "127.0.0.1:0" } }\n${open(upstream)}`)
+    const main = join(import.meta.dirname, '../../src/cli/main.ts')
+    const command = [process.execPath, main, 'serve', '--config', file, '--workers', '4']
+    const shell = spawn('sh', ['-c', `"$@" | { ${slowReader}\n}`, 'sh', ...command], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
+    await keep({ stop: async () => void process.kill(-(shell.pid ?? 0), 'SIGKILL') })
     let text = ''
-    stdout?.on('data', (piece: Buffer) => {
+    shell.stdout.on('data', (piece: Buffer) => {
       text += piece.toString()
     })
-    stdout?.pause()
-    const path = `/${'x'.repeat(900)}`
-    for (let round = 0; round < 8; round++) await getAtOnce(100, { port: crew.port, path })
-    stdout?.resume()
-    const lines = () => text.split('\n').filter((line) => line.includes('"request"'))
-    await expect.poll(() => lines().length, { timeout: 10_000 }).toBe(800)
-    const broken = text.split('\n').filter((line) => line !== '' && !/^\{"level".*\}$/.test(line))
-    expect(broken).toEqual([])
-    for (const line of lines()) JSON.parse(line)
+    const portOf = () => Number(/"port":(\d+),"msg":"listening"/.exec(text)?.[1])
+    await expect.poll(portOf, { timeout: 30_000 }).toBeGreaterThan(0)
+    // Of lengths that do not make up a full piece, and more than a pipe holds.
+    for (let round = 0; round < 10; round++) {
+      const paths = Array.from({ length: 10 }, (_, index) => `/${'x'.repeat(700 + 37 * index)}`)
+      await Promise.all(paths.map((path) => getAtOnce(10, { port: portOf(), path })))
+    }
+    const lines = () => text.split('\n').slice(0, -1)
+    await expect.poll(() => text.match(/"msg":"request"/g)?.length, { timeout: 30_000 }).toBe(1000)
+    expect(lines().filter((line) => !/^\{"level"[^{]*\}$/.test(line))).toEqual([])
   })
 })
