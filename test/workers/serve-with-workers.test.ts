@@ -223,7 +223,9 @@ describe('SIGTERM to the primary', () => {
     program.child.kill('SIGTERM')
     await program.line({ msg: 'stopping' })
     expect((await fetch(`http://127.0.0.1:${await program.port('admin')}/readyz`)).status).toBe(503)
-    await expect.poll(async () => (await get({ port, path: '/new' })).status).toBe(0)
+    // What comes before a worker has heard of it waits with the others.
+    const tryOnce = () => get({ port, path: '/new', signal: AbortSignal.timeout(300) })
+    await expect.poll(async () => (await tryOnce()).body, { timeout: 30_000 }).toContain('ECONNREFUSED')
     release()
     expect(statuses(await inFlight)).toEqual([200])
     expect((await program.ended).exitCode).toBe(0)
