@@ -155,7 +155,9 @@ export function createWorkerSlot(task: Task, { log, tokens, env, started, ended 
         () => {},
       )
       await Promise.race([answered, pause(metricsPatience, undefined, { ref: false })])
-      return [await before, ...(own && own === life ? [own.metrics] : [])]
+      // Both at one moment: what it has counted stands in the one or the other.
+      const [ended, present] = [before, own && own === life ? [own.metrics] : []]
+      return [await ended, ...present]
     },
     async stop(grace) {
       const last = quit()
