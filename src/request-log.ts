@@ -75,7 +75,6 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     reason: told(error?.options.reason),
     cause: error?.cause === undefined ? undefined : errorTrail(error.cause),
     frames: error?.code === 'internal_error' ? errorFrames(error.cause) : undefined,
-    ...(outcome.report && reportLine(outcome.report, outcome.scopes)),
     address: outcome.address,
     certificate: outcome.certificate,
     caller: outcome.callerId,
@@ -86,6 +85,7 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     upstream_error: error?.options.upstream?.error,
     ms: Math.round((performance.now() - request.startedAt) * 10) / 10,
   }
+  if (outcome.report) Object.assign(line, reportLine(outcome.report, outcome.scopes))
   if (error?.code === 'internal_error') log.error(line, 'request')
   else if (error && error.status >= 500) log.warn(line, 'request')
   else log.info(line, 'request')

@@ -120,13 +120,18 @@ function watchRequests(server: Server): Ending {
     untouched.set(id, socket)
     socket.once('close', () => untouched.get(id) === socket && untouched.delete(id))
   }
+  const touched = new WeakSet<Socket>()
   let onTheirWay = 0
+  const ended = () => {
+    onTheirWay--
+  }
   server.on('connection', watch)
   server.on('secureConnection', watch)
-  server.on('request', (request, response) => {
-    untouched.delete(connectionId(request.socket))
+  server.on('request', ({ socket }, response) => {
+    if (!touched.has(socket)) untouched.delete(connectionId(socket))
+    touched.add(socket)
     onTheirWay++
-    response.once('close', () => onTheirWay--)
+    response.on('close', ended)
   })
   return {
     async closeWithin(grace, gateway) {

@@ -6,7 +6,8 @@ import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
 import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
-import type { Log } from './base/log.ts'
+import { InFlight } from './base/in-flight.ts'
+import { type Log, logOfChosenFields } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
@@ -64,6 +65,8 @@ export interface Listener {
 /** What a gateway is made of. */
 export interface Parts {
   readonly log: Log
+  /** For the one line that each request has. */
+  readonly requestLog: Log
   readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -74,7 +77,7 @@ export interface Parts {
   readonly viaName: string
   stopping: boolean
   /** Requests that are on their way. */
-  readonly inFlight: Set<Promise<unknown>>
+  readonly inFlight: InFlight
   /** Connections that have become, or are to become, WebSockets. */
   readonly upgraded: Set<Socket>
   /** Cuts them, and gives back how many. */
@@ -85,7 +88,7 @@ export interface Parts {
 
 /** Makes all parts of a gateway, and starts what works in the background. */
 export function wire(config: Config, { log, clock }: { readonly log: Log; readonly clock: Clock }): Parts {
-  const inFlight = new Set<Promise<unknown>>()
+  const inFlight = new InFlight()
   const upgraded = new Set<Socket>()
   const endUpgraded = () => {
     const count = upgraded.size
@@ -101,9 +104,10 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
-  const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
+  const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
+    requestLog: logOfChosenFields(log),
     clock,
     viaName,
     tokens: egress.tokens,
@@ -119,7 +123,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
     endUpgraded,
     async close() {
       endUpgraded()
-      await Promise.all(inFlight)
+      await inFlight.ended()
       for (const { keys } of trusted) keys.stop()
       await egress.tokens.close()
       for (const { upstream } of routes) upstream.close()

@@ -37,11 +37,13 @@ const allowed: Record<string, readonly string[]> = {
   'door.ts': ['attach.ts', 'exchange.ts', 'request-log.ts', 'wiring.ts', 'base', 'proxy', 'routes'],
   'exchange.ts': ['request-log.ts', 'wiring.ts', 'base', 'proxy'],
   'request-reading.ts': ['exchange.ts', 'base', 'proxy', 'routes'],
+  'request-admission.ts': ['exchange.ts', 'request-log.ts', 'request-reading.ts', 'wiring.ts', 'ingress'],
   'upstream-request.ts': ['exchange.ts', 'request-reading.ts', 'wiring.ts', 'base', 'egress', 'ingress', 'proxy'],
   'gateway.ts': [
     'attach.ts',
     'door.ts',
     'exchange.ts',
+    'request-admission.ts',
     'request-reading.ts',
     'upstream-request.ts',
     'error-response.ts',
@@ -85,7 +87,7 @@ describe('the house', () => {
     const homes: Record<string, RegExp> = {
       express: /^admin\//,
       'prom-client': /^admin\/metrics\.ts$/,
-      'http-proxy-middleware': /^proxy\/forward\.ts$/,
+      'http-proxy-middleware': /^proxy\/middleware-engine\.ts$/,
       'proxy-addr': /^proxy\/forwarded\.ts$/,
       oauth4webapi: /^authorization-server\//,
       undici: /^authorization-server\/http-client\.ts$/,

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 
 export type Log = Logger
 
@@ -8,12 +8,34 @@ const never = ['authorization', 'access_token', 'client_secret', 'client_asserti
 /** What may wait in memory for a slow reader of the log. Past it lines are dropped, and counted. */
 const mostWaiting = 8 * 1024 * 1024
 
-/** Standard output, or standard error, written without making anybody wait. */
-export function createLogOutput(fd: 1 | 2 = 1) {
-  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
+/** Where a log's lines go. */
+export interface LogOutput extends DestinationStream {
+  /**
+   * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
+   * output's own hook at the exit of the process would wait just so; it is gone after this.
+   */
+  close(): Promise<void>
+}
+
+const longestWait = 1000
+
+/**
+ * Standard output, or standard error, written without making anybody wait. The lines of one turn of the event loop are
+ * written together: to write each by itself costs more than all else about it.
+ */
+export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
+  let gathered = ''
   let dropped = 0
-  output.on('drop', () => {
-    dropped += 1
+  const pass = () => {
+    const lines = gathered
+    gathered = ''
+    if (lines !== '') output.write(lines)
+  }
+  // Ahead of the hook by which the output writes what it has when the process ends.
+  process.on('exit', pass)
+  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
+  output.on('drop', (lines: string) => {
+    dropped += lines.split('\n').length - 1
   })
   output.on('drain', () => {
     if (dropped > 0)
@@ -21,37 +43,47 @@ export function createLogOutput(fd: 1 | 2 = 1) {
 `)
     dropped = 0
   })
-  return output
+  return {
+    write(line) {
+      if (gathered === '') setImmediate(pass)
+      gathered += line
+    },
+    async close() {
+      pass()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, longestWait)
+      output.once('close', resolve)
+      output.end()
+      await promise
+      clearTimeout(timer)
+      process.removeAllListeners('exit')
+    },
+  }
 }
 
-const longestWait = 1000
+/** For each log made here, the one of the same output that looks for no forbidden fields. */
+const withoutNet = new WeakMap<Log, Log>()
 
 /**
- * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
- * output's own hook at the exit of the process would wait just so; it is gone after this.
+ * The same log for lines whose fields are all chosen one by one, as those of requests are. The second net costs more than
+ * all the rest of such a line.
  */
-export async function closeLogOutput(output: ReturnType<typeof createLogOutput>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, longestWait)
-  output.once('close', resolve)
-  output.end()
-  await promise
-  clearTimeout(timer)
-  process.removeAllListeners('exit')
+export function logOfChosenFields(log: Log): Log {
+  return withoutNet.get(log) ?? log
 }
 
 /** Lines of JSON, one per event, to standard output or to `destination`. */
 export function createLog(destination: DestinationStream = createLogOutput(), level = 'info'): Log {
-  return pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
-    },
-    destination,
-  )
+  const options: LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  }
+  const redact = { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' }
+  const log = pino({ ...options, redact }, destination)
+  withoutNet.set(log, pino(options, destination))
+  return log
 }
 
 /**

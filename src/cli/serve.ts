@@ -1,4 +1,4 @@
-import { closeLogOutput, createLog, createLogOutput } from '../base/log.ts'
+import { createLog, createLogOutput } from '../base/log.ts'
 import { loadConfig } from '../config/load.ts'
 import { serve } from '../server.ts'
 
@@ -12,7 +12,7 @@ export async function serveCommand(options: { readonly config: string }): Promis
   const stop = async () => {
     for (const signal of ['SIGTERM', 'SIGINT']) process.removeAllListeners(signal).once(signal, () => process.exit(1))
     await running.stop()
-    await closeLogOutput(output)
+    await output.close()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void stop())

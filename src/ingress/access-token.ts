@@ -36,6 +36,11 @@ export interface AccessToken {
 
 export interface AccessTokenVerifier {
   /**
+   * The token, where it was verified before and is as good as then; `undefined` where only {@link verify} can tell.
+   * @throws {GatewayError} `invalid_token`
+   */
+  recall(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): AccessToken | undefined
+  /**
    * Verifies a token; with `servers`, only of the servers with these names.
    * @throws {GatewayError} `invalid_token`, or `keys_unavailable` where it cannot be decided
    * @see https://www.rfc-editor.org/rfc/rfc8725#section-3
@@ -55,20 +60,30 @@ export function createAccessTokenVerifier(
   const byIssuer = indexByIssuer(servers)
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
+  function recallDigest(digest: string, allowed: readonly string[] | undefined): AccessToken | undefined {
+    const known = remembered.get(digest)
+    if (!known) return undefined
+    if (servers.includes(known.server)) {
+      requireAllowed(known.server, allowed)
+      // A key that was taken away, or that nobody has confirmed for too long, is a question for those who have the keys.
+      if (known.server.keys.holds(known.key)) {
+        requireValidTimes(known.token.claims, known.server.options, clock.now())
+        return known.token
+      }
+    }
+    remembered.forget(digest)
+    return undefined
+  }
+
   return {
+    recall(token, { servers: allowed } = {}) {
+      return token.length > largest ? undefined : recallDigest(remembered.digest(token), allowed)
+    },
     async verify(token, { servers: allowed } = {}) {
       if (token.length > largest) throw tooLarge()
       const digest = remembered.digest(token)
-      const known = remembered.get(digest)
-      if (known && servers.includes(known.server)) {
-        requireAllowed(known.server, allowed)
-        // A key that was taken away, or that nobody has confirmed for too long, is a question for those who have the keys.
-        if (known.server.keys.holds(known.key)) {
-          requireValidTimes(known.token.claims, known.server.options, clock.now())
-          return known.token
-        }
-      }
-      if (known) remembered.forget(digest)
+      const known = recallDigest(digest, allowed)
+      if (known) return known
       const { header, claims } = readCompactJwt(token)
       const server = serverOf(claims, byIssuer)
       requireAllowed(server, allowed)

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
-import { connectionOptions, headerPairs, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
+import { remember } from '../base/remember.ts'
+import { connectionOptions, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
 
 /** What goes to the caller before the body. */
 export interface AnswerHead {
@@ -47,15 +48,24 @@ export function isTooMany(rawHeaders: readonly string[]): boolean {
  */
 export function passingHeaders(rawHeaders: readonly string[], { withLength = true } = {}): string[] {
   const listed = connectionOptions(rawHeaders)
-  const passing = [...headerPairs(rawHeaders)].filter(([name]) => {
-    const lower = name.toLowerCase()
-    if (hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__') return false
-    return lower === 'content-length' ? withLength : !listed.has(lower)
-  })
-  if (!passing.every(([name, value]) => isHeaderName(name) && isHeaderValue(value)))
-    throw invalidAnswer('a malformed header')
-  return passing.flat()
+  const passing: string[] = []
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    const value = rawHeaders[index + 1] ?? ''
+    const { lower, isWellFormed, isOfConnection } = judgeName(name)
+    if (isOfConnection) continue
+    if (lower === 'content-length' ? !withLength : listed.size > 0 && listed.has(lower)) continue
+    if (!isWellFormed || !isHeaderValue(value)) throw invalidAnswer('a malformed header')
+    passing.push(name, value)
+  }
+  return passing
 }
+
+const judgeName = remember((name) => {
+  const lower = name.toLowerCase()
+  const isOfConnection = hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__'
+  return { lower, isOfConnection, isWellFormed: isHeaderName(name) }
+})
 
 function requireOneLength({ rawHeaders, httpVersion }: IncomingMessage): void {
   const encodings = headerValues(rawHeaders, 'transfer-encoding')
