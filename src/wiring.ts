@@ -7,7 +7,7 @@ import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { InFlight } from './base/in-flight.ts'
-import { type Log, logOfChosenFields } from './base/log.ts'
+import { createLineLog, type LineLog, type Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
@@ -66,7 +66,7 @@ export interface Listener {
 export interface Parts {
   readonly log: Log
   /** For the one line that each request has. */
-  readonly requestLog: Log
+  readonly requestLog: LineLog
   readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -107,7 +107,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
-    requestLog: logOfChosenFields(log),
+    requestLog: createLineLog(log),
     clock,
     viaName,
     tokens: egress.tokens,
