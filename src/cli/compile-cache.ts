@@ -11,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  * fails: where no folder is safe, nothing is kept.
  */
 export function keepCompiledCode(env: Environment = process.env): void {
-  if (getCompileCacheDir() !== undefined || env.NODE_DISABLE_COMPILE_CACHE === '1') return
+  if (getCompileCacheDir() !== undefined || env.NODE_DISABLE_COMPILE_CACHE) return
   const folder = compileCacheFolder(env, process.geteuid?.())
   if (folder !== undefined) enableCompileCache(folder)
 }
