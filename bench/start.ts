@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { globSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
 import { connect } from 'node:net'
@@ -119,8 +120,15 @@ async function firstAnswer(port: number, request: string): Promise<string> {
   return piece.toString('latin1', 0, 12)
 }
 
-/** Milliseconds from its start until it has done what it is for. Ends it. */
-async function measure(start: Start): Promise<number> {
+interface Taken {
+  /** Milliseconds from its start until it has done what it is for. */
+  readonly time: number
+  /** Milliseconds that all of its threads have had a core until then; only of what goes on running. */
+  readonly cpu: number
+}
+
+/** Takes its times, and ends it. */
+async function measure(start: Start): Promise<Taken> {
   if (start.without !== undefined) await rm(start.without, { recursive: true, force: true })
   const from = performance.now()
   const child = launch(start)
@@ -129,16 +137,22 @@ async function measure(start: Start): Promise<number> {
     child.stdout.resume()
     const [exitCode] = await ended
     if (exitCode !== 0) throw new Error(`${start.name}: exit code ${exitCode}`)
-    return performance.now() - from
+    return { time: performance.now() - from, cpu: Number.NaN }
   }
   const answer = await firstAnswer(await portOf(child), start.request)
-  const taken = performance.now() - from
+  const taken = { time: performance.now() - from, cpu: cpuMilliseconds(child.pid ?? 0) }
   child.stdout.resume()
   // What it compiled is written when it ends.
   child.kill('SIGTERM')
   await ended
   if (answer !== 'HTTP/1.1 200') throw new Error(`${start.name}: answered ${answer}`)
   return taken
+}
+
+/** @see proc_pid_schedstat(5): nanoseconds, where /proc/PID/stat counts in hundredths of a second. */
+function cpuMilliseconds(pid: number): number {
+  const threads = globSync(`/proc/${pid}/task/*/schedstat`)
+  return threads.reduce((sum, file) => sum + Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6, 0)
 }
 
 /** What is measured is a gateway that refuses what it must. */
@@ -151,16 +165,30 @@ async function check(start: Start): Promise<void> {
   await once(child, 'close')
 }
 
-function tell(rounds: readonly ReadonlyMap<string, number>[], names: readonly string[]): void {
+type Round = ReadonlyMap<string, Taken>
+
+function tell(rounds: readonly Round[], names: readonly string[]): void {
   const rows = names.map((name) => {
-    const taken = rounds.map((round) => round.get(name) ?? Number.NaN)
-    const ratios = rounds.map((round) => (round.get(name) ?? Number.NaN) / (round.get('bare') ?? Number.NaN))
-    return [name, median(taken).toFixed(0), Math.min(...taken).toFixed(0), median(ratios).toFixed(2), spread(ratios)]
+    const of = (figure: keyof Taken, whose = name) => rounds.map((round) => round.get(whose)?.[figure] ?? Number.NaN)
+    const ratios = (figure: keyof Taken) => {
+      const bare = of(figure, 'bare')
+      return of(figure).map((value, index) => value / (bare[index] ?? Number.NaN))
+    }
+    const shown = (value: number, digits: number) => (Number.isNaN(value) ? '' : value.toFixed(digits))
+    return [
+      name,
+      shown(median(of('time')), 0),
+      shown(Math.min(...of('time')), 0),
+      shown(median(ratios('time')), 2),
+      spread(ratios('time')),
+      shown(median(of('cpu')), 0),
+      shown(median(ratios('cpu')), 2),
+    ]
   })
   process.stdout.write(`
 ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${rounds.length} rounds
 
-${layOut(['', 'ms', 'least ms', 'to R', 'least–most'], rows)}
+${layOut(['', 'ms', 'least ms', 'to R', 'least–most', 'CPU ms', 'CPU to R'], rows)}
 `)
 }
 
@@ -168,11 +196,11 @@ try {
   const starts = await createStarts()
   const [, serve] = starts
   if (serve) await check(serve)
-  const rounds: Map<string, number>[] = []
+  const rounds: Round[] = []
   // The first round fills the caches of Node and of the system, and does not count.
   for (let number = 0; number <= wanted; number++) {
     const first = number % starts.length
-    const round = new Map<string, number>()
+    const round = new Map<string, Taken>()
     for (const start of [...starts.slice(first), ...starts.slice(0, first)]) round.set(start.name, await measure(start))
     if (number > 0) rounds.push(round)
     process.stderr.write(`round ${number} of ${wanted}\n`)

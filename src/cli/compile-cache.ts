@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import { enableCompileCache, getCompileCacheDir } from 'node:module'
 import { homedir } from 'node:os'
-import { dirname, isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -26,20 +26,24 @@ export function compileCacheFolder({ XDG_CACHE_HOME: base = '' }: Environment, u
   // Where the system does not say whose a folder is, it cannot be told who may write there.
   if (user === undefined) return undefined
   try {
-    const folder = join(isAbsolute(base) ? base : join(homedir(), '.cache'), 'scopegate')
-    // Before anything is made: with another user's HOME, as under sudo, nothing is left there that is not theirs.
-    if (!isOutOfReach(nearestThatExists(folder), user)) return undefined
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const real = realpathSync(folder)
-    const { uid, mode } = lstatSync(real)
-    return uid === user && (mode & 0o077) === 0 && isOutOfReach(dirname(real), user) ? real : undefined
+    const folder = ownFolder(join(isAbsolute(base) ? base : join(homedir(), '.cache'), 'scopegate'), user)
+    return (lstatSync(folder).mode & 0o077) === 0 ? folder : undefined
   } catch {
     return undefined
   }
 }
 
-function nearestThatExists(path: string): string {
-  return existsSync(path) ? realpathSync(path) : nearestThatExists(dirname(path))
+/**
+ * Where the folder really is, made if need be, but not in another user's folder: with their HOME, as under sudo, nothing is
+ * left there that is not theirs.
+ * @throws {Error} if somebody else can put another one in its place
+ */
+function ownFolder(path: string, user: number): string {
+  // Fails if somebody is faster, who would own it.
+  if (!existsSync(path)) mkdirSync(join(ownFolder(dirname(path), user), basename(path)), { mode: 0o700 })
+  const real = realpathSync(path)
+  if (!isOutOfReach(real, user)) throw new Error(`others can write to ${real}, or to what it is in`)
+  return real
 }
 
 /**
