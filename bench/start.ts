@@ -94,7 +94,7 @@ async function createStarts(): Promise<readonly Start[]> {
 }
 
 function launch({ args, env }: Start): ChildProcess & { readonly stdout: NodeJS.ReadableStream } {
-  const { NODE_COMPILE_CACHE, ...own } = process.env
+  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE, ...own } = process.env
   return spawn(process.execPath, args, {
     env: { ...own, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
