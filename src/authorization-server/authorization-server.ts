@@ -3,16 +3,20 @@ import type { ClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
-import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scalars.ts'
+import { certificates, duration, flag, httpUrl, oneOf, ruleOverMap } from '../base/scalars.ts'
 import { createCertificateClients } from './certificate-clients.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createMetadataSource, type Metadata } from './metadata.ts'
+import { presetNames } from './presets/index.ts'
 import { staticKeys } from './static-key-set.ts'
 
 const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
 
 /** How an authorization server is reached. */
 const reached = z.strictObject({
+  preset: oneOf(...presetNames)
+    .optional()
+    .describe('defaults for a product, for the server and its clients; `scopegate presets` lists them'),
   issuer: httpUrl().optional().describe('the rest is discovered from it (RFC 8414, then OpenID Connect)'),
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),

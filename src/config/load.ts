@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { ConfigError, type Fault } from './config-error.ts'
 import { issueFaults } from './issues.ts'
+import { applyPresets } from './presets.ts'
 import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
 import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
@@ -62,12 +63,13 @@ export function parseConfig(
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = []
-  const values = substituteAll(
+  const written = substituteAll(
     withoutAnchors(document.values),
     [],
     { env, folder: dirname(resolve(file)) },
     (path, message) => faults.push(document.fault(path, message)),
   )
+  const { values, filled } = applyPresets(written)
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
