@@ -76,7 +76,7 @@ export function parseConfig(
   const unsubstituted = new Set(faults.map(({ path }) => path))
   if (!parsed.success) {
     const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
-    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)))
+    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)).map((fault) => withPreset(fault, filled)))
   }
   const findings = [...referenceFindings(values, { routes }), ...semanticFindings(values, now)]
   const told = (chosen: (finding: Finding) => unknown) =>
@@ -91,6 +91,14 @@ export function parseConfig(
     warnings: sorted([...told(({ warning }) => warning), ...plainSecrets(parsed.data, [], document)]),
     notes: sorted(told(({ note }) => note)),
   }
+}
+
+/** What nobody wrote has no place in the file, so it is told where it comes from. */
+function withPreset(fault: Fault, filled: ReadonlyMap<string, string>): Fault {
+  const preset = filled.get(fault.path)
+  return preset === undefined
+    ? fault
+    : { ...fault, message: `${fault.message}; the preset ${preset} has it so, unless it is written here` }
 }
 
 /** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */

@@ -7,13 +7,11 @@ type Value = string | readonly string[]
 
 /** One thing in which a server differs from what scopegate takes for granted, as the default that copes with it. */
 export interface Peculiarity {
-  /** Whose default it is: that of the `access_tokens` of the server, or of its clients with these authentication methods. */
-  readonly of: 'access_tokens' | readonly MethodName[]
+  /** Whose default it is: the server's, its `access_tokens`', or that of its clients with these authentication methods. */
+  readonly of: 'server' | 'access_tokens' | readonly MethodName[]
   readonly key: string
   /** What it is, or what follows from the issuer as it is written; `undefined` where nothing follows. */
   readonly value: Value | ((issuer: string) => Value | undefined)
-  /** What the value is, where it follows from the issuer. */
-  readonly shown?: string
   readonly because: string
   /** The documentation or source code of the server that says so. */
   readonly source: string
@@ -26,8 +24,8 @@ export interface PresetNote {
 }
 
 /**
- * What is peculiar to a product. A preset makes no server trusted and no request unauthenticated: it only says how this server
- * writes what others write differently.
+ * What is peculiar to a product. It makes no server trusted and says nothing of audiences: that a token is meant for us is
+ * never a product's default.
  */
 export interface Preset {
   readonly name: string
@@ -38,6 +36,11 @@ export interface Preset {
 }
 
 /** Defines a preset, with its name as a literal. */
-export function definePreset<const Name extends string>(preset: Preset & { readonly name: Name }) {
+export function definePreset<const Name extends string>(
+  preset: Preset & { readonly name: Name },
+): Preset & { readonly name: Name } {
   return preset
 }
+
+/** The methods that sign an assertion. */
+export const assertionMethods = ['client_secret_jwt', 'private_key_jwt'] as const
