@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
+import { presets } from './presets.ts'
 import { report } from './report.ts'
 import { schema } from './schema.ts'
 import { serveCommand } from './serve.ts'
@@ -51,6 +52,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .argument('<log...>', 'files with the lines that serve wrote; - is standard input')
     .option('--json', 'print it for programs')
     .action(report)
+  program
+    .command('presets')
+    .description('list what `preset` knows of authorization servers, and who says so')
+    .argument('[name]', 'one of them: what it sets and why, and what is left to be written')
+    .action(presets)
   program.command('schema').description('print the JSON Schema of the configuration, for editors').action(schema)
   try {
     await program.parseAsync(argv)

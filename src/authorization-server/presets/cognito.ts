@@ -32,7 +32,7 @@ export const cognito = definePreset({
   ],
   notes: [
     {
-      text: 'there is no aud in it: write audience: any, and name the app clients that may call in client_ids',
+      text: 'as a rule there is no aud in it: write audience: any, and name the app clients that may call in client_ids',
       source: tokens,
     },
     {

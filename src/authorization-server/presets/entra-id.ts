@@ -2,12 +2,18 @@ import { definePreset } from './define.ts'
 
 const claims = 'https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference'
 const certificates = 'https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials'
+const versions = 'https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens'
 
-/** An API gets tokens of version 1 or 2, whichever its registration says, and each version has an issuer of its own. */
-function bothIssuers(issuer: string): string[] | undefined {
-  const [, tenant] =
-    /^https:\/\/login\.microsoftonline\.com\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/v2\.0$/.exec(issuer) ?? []
-  return tenant === undefined ? undefined : [issuer, `https://sts.windows.net/${tenant}/`]
+/** The issuer of version 1 has its metadata at another host. */
+function metadataOfVersion1(issuer: string): string | undefined {
+  const [, tenant] = /^https:\/\/sts\.windows\.net\/([0-9a-f-]{36})\/$/.exec(issuer) ?? []
+  return tenant && `https://login.microsoftonline.com/${tenant}/.well-known/openid-configuration`
+}
+
+/** The claim that every access token has, and no ID token. */
+function claimOfTheClient(issuer: string): string[] | undefined {
+  if (issuer.startsWith('https://sts.windows.net/')) return ['appid']
+  return /^https:\/\/login\.microsoftonline\.com\/.*\/v2\.0$/.test(issuer) ? ['azp'] : undefined
 }
 
 /** Microsoft Entra ID, formerly Azure AD. What a program may do stands in `roles`, and not in a scope. */
@@ -16,11 +22,12 @@ export const entraId = definePreset({
   server: 'Microsoft Entra ID',
   peculiarities: [
     {
-      of: 'access_tokens',
-      key: 'issuers',
-      value: bothIssuers,
-      because: 'tokens of version 1 come from https://sts.windows.net/TENANT/, those of version 2 from the issuer',
-      source: 'https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens',
+      of: 'server',
+      key: 'discovery_url',
+      value: metadataOfVersion1,
+      because:
+        'the issuer of version 1, https://sts.windows.net/TENANT_ID/, has its metadata at login.microsoftonline.com',
+      source: versions,
     },
     {
       of: 'access_tokens',
@@ -35,6 +42,14 @@ export const entraId = definePreset({
       key: 'client_id_claims',
       value: ['azp', 'appid'],
       because: 'the client is azp in version 2 and appid in version 1',
+      source: claims,
+    },
+    {
+      of: 'access_tokens',
+      key: 'required_claims',
+      value: claimOfTheClient,
+      because:
+        'an ID token for an application that is its own API has the same aud, and the roles of its user; only an access token says which client it is of',
       source: claims,
     },
     {
@@ -61,8 +76,12 @@ export const entraId = definePreset({
   ],
   notes: [
     {
-      text: 'the issuer has the id of the tenant in it, as in https://login.microsoftonline.com/TENANT_ID/v2.0; its domain name, common and organizations are answered with another issuer',
-      source: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc',
+      text: 'the issuer has the id of the tenant in it, as in https://login.microsoftonline.com/TENANT_ID/v2.0; by the name of the tenant, common or organizations its metadata is found, and names another issuer',
+      source: versions,
+    },
+    {
+      text: 'which version the tokens for an API have is written in its manifest (accessTokenAcceptedVersion: 2, otherwise 1); tokens of version 1 need a server of their own here, with the issuer https://sts.windows.net/TENANT_ID/',
+      source: versions,
     },
     {
       text: 'the scope of a client is the resource and /.default, as in api://CLIENT_ID_OF_THE_API/.default',

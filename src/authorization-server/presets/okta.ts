@@ -1,7 +1,7 @@
 import { assertionMethods, definePreset } from './define.ts'
 
 const assertions = 'https://developer.okta.com/docs/guides/build-self-signed-jwt/js/main/'
-const tokens = 'https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/#access-token'
+const tokens = 'https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/'
 
 /** Okta. Its custom authorization servers issue tokens for APIs of one's own; the org server only for Okta's. */
 export const okta = definePreset({

@@ -7,13 +7,6 @@ export const oryHydra = definePreset({
   peculiarities: [
     {
       of: 'access_tokens',
-      key: 'scope_claims',
-      value: ['scp', 'scope'],
-      because: 'the scope is a list in scp, or text in scope where strategies.jwt.scope_claim says so',
-      source: 'https://github.com/ory/hydra/blob/master/fosite/token/jwt/claims_jwt.go',
-    },
-    {
-      of: 'access_tokens',
       key: 'client_id_claims',
       value: ['client_id'],
       because: 'the client stands in client_id',
@@ -31,6 +24,10 @@ export const oryHydra = definePreset({
     {
       text: 'tokens are opaque until strategies.access_token is jwt, for all clients or for one; access_tokens needs JWTs',
       source: 'https://www.ory.com/docs/oauth2-oidc/jwt-access-token',
+    },
+    {
+      text: 'the scope is a list in scp, or text in scope where strategies.jwt.scope_claim says so: both are found',
+      source: 'https://github.com/ory/hydra/blob/master/fosite/token/jwt/claims_jwt.go',
     },
     {
       text: 'a client names the audience that it is registered for in audience, or its tokens are for nobody',
