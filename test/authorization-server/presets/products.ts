@@ -48,7 +48,7 @@ export const products: Record<(typeof presets)[number]['name'], Product> = {
       body: { error: 'invalid_client', error_description: 'MSIS9622: Client authentication failed.' },
     },
     token: {
-      audience: 'microsoft:identityserver:https://todo.contoso.test/',
+      audience: 'https://todo.contoso.test/',
       header: { typ: 'JWT', x5t: 'qN8ENOO1h0LwxMiAZny00jNpI1o' },
       claims: {
         iss: 'http://adfs.contoso.test/adfs/services/trust',
