@@ -49,7 +49,8 @@ async function start(name: string, product: Product, { knows = true, method = 'c
     })
   })
   const upstream = await keep(startUpstream())
-  const secret = method === 'private_key_jwt' ? `private_key: \${env:KEY}, key_id: k1` : `client_secret: \${env:SECRET}`
+  const secret =
+    method === 'private_key_jwt' ? 'private_key: "${env:KEY}", key_id: k1' : 'client_secret: "${env:SECRET}"'
   const elsewhere = issuer.startsWith(server.url) || !discovery ? '' : `discovery_url: "${server.url}${discovery}"`
   const yaml = `
 authorization_servers:
@@ -58,7 +59,7 @@ authorization_servers:
     issuer: "${issuer}"
     ${product.written?.(server.url) ?? elsewhere}
     ${token ? `access_tokens: { audience: "${token.audience}" }` : ''}
-${answer ? `clients: { c: { authorization_server: product, client_id: service, token_endpoint_auth_method: ${method}, ${secret.replace(/(\$\{[^}]*\})/g, '"$1"')} } }` : ''}
+${answer ? `clients: { c: { authorization_server: product, client_id: service, token_endpoint_auth_method: ${method}, ${secret} } }` : ''}
 routes:
   - { path: /public, public: true, upstream: "${upstream.url}" }
 ${token ? `  - { path: /in, require: any_token, identity_headers: { X-Scope: scope }, upstream: "${upstream.url}" }` : ''}
