@@ -52,6 +52,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--json', 'print it for programs')
     .action(deferred(async () => (await import('./report.ts')).report))
   program
+    .command('presets')
+    .description('list what `preset` knows of authorization servers, and who says so')
+    .argument('[name]', 'one of them: what it sets and why, and what is left to be written')
+    .action(deferred(async () => (await import('./presets.ts')).presets))
+  program
     .command('schema')
     .description('print the JSON Schema of the configuration, for editors')
     .action(deferred(async () => (await import('./schema.ts')).schema))
