@@ -101,11 +101,7 @@ async function open(port: number): Promise<Socket> {
 }
 
 /** Sends one request after the other, as long as `next` wants another one. */
-function ask(
-  socket: Socket,
-  nextRequest: () => Buffer,
-  next: (milliseconds: number, good: boolean) => boolean,
-): void {
+function ask(socket: Socket, nextRequest: () => Buffer, next: (milliseconds: number, good: boolean) => boolean): void {
   let missing: number | undefined
   let begun: Buffer | undefined
   let sentAt = performance.now()

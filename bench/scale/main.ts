@@ -8,6 +8,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startUpstream } from '../load.ts'
 import { divideCores } from '../processes.ts'
+import { firstSight } from './first-sight.ts'
+import { passing } from './passing.ts'
+import { remembered } from './remembered.ts'
 import { routes } from './routes.ts'
 import { type Stage, setStage } from './stage.ts'
 import { createIssuer } from './tokens.ts'
@@ -15,6 +18,9 @@ import { formatVerdict, type Verdict } from './verdict.ts'
 
 const cases: Readonly<Record<string, (stage: Stage) => AsyncGenerator<Verdict>>> = {
   routes,
+  remembered,
+  passing,
+  'first-sight': firstSight,
 }
 
 const { values } = parseArgs({
@@ -75,10 +81,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-process.stdout.write(`${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${values.rounds} rounds of ${values.seconds} s\n`)
-if (!cores) process.stdout.write('No taskset, or one core alone: nobody has a core of its own, and foreign load goes unseen.\n')
+process.stdout.write(
+  `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${values.rounds} rounds of ${values.seconds} s\n`,
+)
+if (!cores)
+  process.stdout.write('No taskset, or one core alone: nobody has a core of its own, and foreign load goes unseen.\n')
 const startedAt = performance.now()
 for (const name of names) await run(name)
 await leave()
-process.stdout.write(`${whole ? 'all kept' : 'NOT all kept'}, ${((performance.now() - startedAt) / 1000).toFixed(0)} s\n`)
+process.stdout.write(
+  `${whole ? 'all kept' : 'NOT all kept'}, ${((performance.now() - startedAt) / 1000).toFixed(0)} s\n`,
+)
 process.exitCode = whole ? 0 : 1

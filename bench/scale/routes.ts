@@ -1,6 +1,7 @@
-import { inTurn, requestOf, type Stage } from './stage.ts'
+import { inTurn, requestOf } from './requests.ts'
+import type { Stage } from './stage.ts'
 import { listener, scope, signToken, trustedIssuer } from './tokens.ts'
-import { compare } from './turns.ts'
+import { askForAll, compare } from './turns.ts'
 import { asKibibytes, asRatio, atMost, told, type Verdict } from './verdict.ts'
 
 const few = 10
@@ -26,23 +27,28 @@ export async function* routes(stage: Stage): AsyncGenerator<Verdict> {
     what: `CPU per request at the last of ${many} routes to that of ${few}`,
     ...{ value: atTheLast.ratio, must: 1.05, write: asRatio, more: atTheLast.more },
   })
-  const spread = (count: number) => inTurn(Array.from({ length: count }, (_, index) => requestOf(pathOf(index), token)))
+  const all = (count: number) => Array.from({ length: count }, (_, index) => requestOf(pathOf(index), token))
+  await askForAll(large.gateway, all(many))
   const spreadOver = await compare(
-    { running: large.gateway, nextRequest: spread(many) },
-    { running: small.gateway, nextRequest: spread(few) },
+    { running: large.gateway, nextRequest: inTurn(all(many)) },
+    { running: small.gateway, nextRequest: inTurn(all(few)) },
     stage.pace,
   )
   yield atMost({
     what: `CPU per request over all of ${many} routes to all of ${few}`,
     ...{ value: spreadOver.ratio, must: 1.05, write: asRatio, more: spreadOver.more },
   })
-  yield told('heap for each route, after requests to all', asKibibytes(((await large.gateway.heap()) - heaps[1]) / many))
+  yield told(
+    'heap for each route, after requests to all',
+    asKibibytes(((await large.gateway.heap()) - heaps[1]) / many),
+  )
 }
 
 async function startWith(stage: Stage, count: number) {
   const lines = Array.from(
     { length: count },
-    (_, index) => `  - { path: /service-${index}/**, require: { scopes: [${scope}] }, upstream: "${stage.upstreamUrl}" }`,
+    (_, index) =>
+      `  - { path: /service-${index}/**, require: { scopes: [${scope}] }, upstream: "${stage.upstreamUrl}" }`,
   )
   const startedAt = performance.now()
   const gateway = await stage.startGateway(`${listener}${trustedIssuer}\nroutes:\n${lines.join('\n')}\n`)

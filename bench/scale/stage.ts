@@ -37,9 +37,10 @@ const main = pathOf('../../src/cli/main.ts')
 const tellHeap = new URL('../../scripts/tell-heap.ts', import.meta.url).href
 
 /** The stage of one case, and what clears it. */
-export function setStage(
-  around: Pick<Stage, 'pace' | 'passing' | 'bodyBytes' | 'folder' | 'upstream' | 'issuer'>,
-): { readonly stage: Stage; clear(): Promise<void> } {
+export function setStage(around: Pick<Stage, 'pace' | 'passing' | 'bodyBytes' | 'folder' | 'upstream' | 'issuer'>): {
+  readonly stage: Stage
+  clear(): Promise<void>
+} {
   const ends: (() => Promise<unknown>)[] = []
   let number = 0
   const place = () => {
@@ -89,21 +90,4 @@ async function heapOf({ pid, emptyLog }: Running, log: string): Promise<number> 
 
 function pathOf(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url))
-}
-
-/** The head of a GET request. */
-export function requestOf(path: string, token?: string): Buffer {
-  const credentials = token === undefined ? [] : [`Authorization: Bearer ${token}`]
-  const head = [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Accept: application/json', ...credentials]
-  return Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1')
-}
-
-/** One after the other, and again from the first. */
-export function inTurn(requests: readonly Buffer[]): () => Buffer {
-  let next = 0
-  return () => {
-    const request = requests[next % requests.length] ?? Buffer.alloc(0)
-    next += 1
-    return request
-  }
 }

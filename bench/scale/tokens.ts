@@ -7,21 +7,28 @@ export const scope = 'customer.read'
 /** Who signs the tokens of these runs; its keys stand in a file beside the gateway's configuration. */
 export interface Issuer {
   /** Quick to sign with, where many tokens are needed. */
-  readonly ellipticKey: SigningKey
-  readonly rsaKey: SigningKey
+  readonly ellipticKey: Signer
+  readonly rsaKey: Signer
   /** Both of their public halves, as JSON. */
   readonly jwks: string
 }
 
 export function createIssuer(): Issuer {
-  const [ellipticKey, rsaKey] = [createSigningKey('ES256'), createSigningKey('RS256')]
-  return { ellipticKey, rsaKey, jwks: JSON.stringify({ keys: [ellipticKey.jwk, rsaKey.jwk] }) }
+  const keys = { ellipticKey: createSigningKey('ES256'), rsaKey: createSigningKey('RS256') }
+  return {
+    ellipticKey: { ...keys.ellipticKey, kid: keys.ellipticKey.jwk.kid },
+    rsaKey: { ...keys.rsaKey, kid: keys.rsaKey.jwk.kid },
+    jwks: JSON.stringify({ keys: [keys.ellipticKey.jwk, keys.rsaKey.jwk] }),
+  }
 }
 
 const life = 86_400
 
+/** Who signs, and by which name its key is published. */
+export type Signer = Pick<SigningKey, 'alg' | 'privateKey'> & { readonly kid: string }
+
 /** A valid token, which no other one equals; its number stands in it. About 700 characters with RS256. */
-export function signToken(key: SigningKey, number: number): string {
+export function signToken(key: Signer, number: number): string {
   const now = Math.floor(Date.now() / 1000)
   const claims = {
     iss: issuerName,
@@ -33,7 +40,7 @@ export function signToken(key: SigningKey, number: number): string {
     iat: now,
     exp: now + life,
   }
-  const input = `${encode(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.jwk.kid }))}.${encode(JSON.stringify(claims))}`
+  const input = `${encode(JSON.stringify({ alg: key.alg, typ: 'at+jwt', kid: key.kid }))}.${encode(JSON.stringify(claims))}`
   return `${input}.${encode(signBytes(key, input))}`
 }
 

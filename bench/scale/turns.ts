@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startLoad } from '../load.ts'
 import { busySeconds, type Cores, cpuSeconds, exactCpuSeconds, type Running } from '../processes.ts'
+import { inTurn } from './requests.ts'
 
 /** A gateway, and what it is asked in its turns. */
 export interface Contestant {
@@ -50,6 +51,21 @@ export async function takeTurn(
     perSecond: requests / elapsed,
     foreign: (after.busy - before.busy - (after.ticks - before.ticks)) / elapsed,
   }
+}
+
+/** Asks once for each of the requests, and a few of them twice: what a gateway does once has been done then. */
+export async function askForAll(running: Running, requests: readonly Buffer[]): Promise<void> {
+  const load = await startLoad(running.port, inTurn(requests))
+  let answered = 0
+  let failed = 0
+  while (answered < requests.length && failed === 0) {
+    await pause(100)
+    const taken = load.take()
+    answered += taken.requests
+    failed += taken.failures
+  }
+  await load.stop()
+  if (failed > 0) throw new Error(`${failed} requests failed, of ${answered}`)
 }
 
 function look(pid: number, cores: Cores | undefined) {

@@ -39,7 +39,9 @@ function verdict({ what, value, must, write, more }: Bound, sign: string, kept: 
 /** One line. */
 export function formatVerdict(name: string, { what, figure, must, kept, more }: Verdict): string {
   const word = must === undefined ? '    ' : kept ? 'pass' : 'FAIL'
-  return [`${word}  ${name}: ${what}: ${figure}`, must && `(must ${must})`, more && `[${more}]`].filter(Boolean).join(' ')
+  return [`${word}  ${name}: ${what}: ${figure}`, must && `(must ${must})`, more && `[${more}]`]
+    .filter(Boolean)
+    .join(' ')
 }
 
 export const asRatio = (value: number) => value.toFixed(3)
