@@ -8,7 +8,11 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startUpstream } from '../load.ts'
 import { divideCores } from '../processes.ts'
+import { bodies } from './bodies.ts'
+import { clients } from './clients.ts'
 import { firstSight } from './first-sight.ts'
+import { idleConnections } from './idle-connections.ts'
+import { memoryHits } from './memory-hits.ts'
 import { passing } from './passing.ts'
 import { remembered } from './remembered.ts'
 import { routes } from './routes.ts'
@@ -21,6 +25,10 @@ const cases: Readonly<Record<string, (stage: Stage) => AsyncGenerator<Verdict>>>
   remembered,
   passing,
   'first-sight': firstSight,
+  clients,
+  'idle-connections': idleConnections,
+  bodies,
+  'memory-hits': memoryHits,
 }
 
 const { values } = parseArgs({

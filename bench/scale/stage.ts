@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -42,12 +42,8 @@ export function setStage(around: Pick<Stage, 'pace' | 'passing' | 'bodyBytes' | 
   clear(): Promise<void>
 } {
   const ends: (() => Promise<unknown>)[] = []
-  let number = 0
-  const place = () => {
-    const folder = join(around.folder, String(++number))
-    mkdirSync(folder, { recursive: true })
-    return folder
-  }
+  // None is used twice: a log that is there already would tell of another program.
+  const place = () => mkdtempSync(join(around.folder, 'program-'))
   const start = async (args: readonly string[], env = {}, folder = place()) => {
     const running = await startProgram({ args, env, logFile: join(folder, 'log') }, around.pace.cores)
     ends.push(() => running.stop())
