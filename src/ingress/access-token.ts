@@ -1,7 +1,6 @@
 import type { KeySet } from '../authorization-server/key-set.ts'
 import type { PublicKey } from '../authorization-server/public-key.ts'
 import { isSignatureAlgorithm, type SignatureAlgorithm } from '../authorization-server/signature-algorithms.ts'
-import { type BoundedMap, createBoundedMap } from '../base/bounded-map.ts'
 import { readClaim } from '../base/claim-path.ts'
 import type { Clock } from '../base/clock.ts'
 import { isScopeToken, parseScope } from '../base/scope.ts'
@@ -9,6 +8,7 @@ import { type AccessTokenOptions, acceptedTypes } from './access-token-options.t
 import { readCompactJwt } from './compact-jwt.ts'
 import { invalidToken } from './invalid-token.ts'
 import { createRememberedTokens, type RememberedTokens } from './remembered-tokens.ts'
+import { createSharedTexts, type SharedTexts } from './shared-texts.ts'
 import type { JsonObject } from './strict-json.ts'
 import { goodUntil, requireValidClaims, requireValidTimes } from './token-claims.ts'
 
@@ -54,7 +54,7 @@ export function createAccessTokenVerifier(
   { clock, remembered = createRememberedTokens() }: { readonly clock: Clock; readonly remembered?: RememberedTokens },
 ): AccessTokenVerifier {
   const byIssuer = indexByIssuer(servers)
-  const scopeLists: ScopeLists = createBoundedMap()
+  const sharedTexts = createSharedTexts()
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
   return {
@@ -77,7 +77,7 @@ export function createAccessTokenVerifier(
       if (token.length > server.options.max_token_size) throw tooLarge()
       requireType(header.typ, acceptedTypes(server.options))
       const key = await requireSignature(token, header, server)
-      const verified = { token: describe(claims, server, scopeLists), server, key }
+      const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
       requireValidClaims(verified.token, server.options)
       requireValidTimes(claims, server.options, clock.now())
       remembered.remember(digest, verified)
@@ -162,30 +162,16 @@ async function signerAmong(
   return undefined
 }
 
-/** The lists of scopes by the text that they were read from, which many tokens have in common. */
-type ScopeLists = BoundedMap<readonly string[]>
-
-const longestShared = 200
-
-function describe(claims: JsonObject, { name, options }: TrustedServer, scopeLists: ScopeLists): AccessToken {
+function describe(claims: JsonObject, { name, options }: TrustedServer, shared: SharedTexts): AccessToken {
   const clientId = firstClaim(claims, options.client_id_claims)
+  const scope = firstClaim(claims, options.scope_claims)
   return {
     claims,
     server: name,
     clientId: typeof clientId === 'string' && clientId !== '' ? clientId : undefined,
-    scopes: sharedScopes(firstClaim(claims, options.scope_claims), scopeLists),
+    scopes: typeof scope === 'string' ? shared.scopes(scope, readScopes) : readScopes(scope),
     expiresAt: goodUntil(claims, options),
   }
-}
-
-/** One list for all tokens that are remembered with the same scope. */
-function sharedScopes(value: unknown, lists: ScopeLists): readonly string[] {
-  if (typeof value !== 'string' || value.length > longestShared) return readScopes(value)
-  const known = lists.get(value)
-  if (known) return known
-  const scopes = Object.freeze(readScopes(value))
-  lists.set(value, scopes)
-  return scopes
 }
 
 /** Text or a list of texts, as servers write it; anything else grants nothing. */
