@@ -4,7 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, truncateSync } from 'no
 import { setTimeout as pause } from 'node:timers/promises'
 
 const ticksPerSecond = 100
-const mostStartMilliseconds = 20_000
+const mostStartMilliseconds = 60_000
 
 /** The cores that are kept for the contender on one side, and for the load and the upstream on the other. */
 export interface Cores {
@@ -58,8 +58,10 @@ export async function startProgram({ args, env, logFile }: Program, cores: Cores
     await pause(50)
     const said = readFileSync(logFile, 'utf8')
     port = /"port":(\d+)/.exec(said)?.[1]
-    if (!port && (Date.now() > until || child.exitCode !== null))
+    if (!port && (Date.now() > until || child.exitCode !== null)) {
+      child.kill('SIGKILL')
       throw new Error(`it did not start: ${command.join(' ')}\n${said}`)
+    }
   }
   return {
     pid: child.pid ?? 0,

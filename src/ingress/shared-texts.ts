@@ -9,8 +9,8 @@ export interface SharedTexts {
   scopes(text: string, read: (text: string) => readonly string[]): readonly string[]
 }
 
-/** Claims that say the same in many tokens. */
-const commonClaims = ['iss', 'aud', 'scope', 'azp', 'client_id']
+/** Claims that say the same in many tokens. There may be as many clients as tokens, so that theirs are none of them. */
+const commonClaims = ['iss', 'aud', 'scope']
 /** Characters: so long a text is rarely another token's, too, and would make what is kept here large. */
 const longestText = 200
 
