@@ -31,7 +31,7 @@ const fewestRounds = 3
 const settling = 300
 
 /** Keeps one busy for so many seconds. @throws {Error} if a request fails: its figures would be those of refusals */
-export async function takeTurn(
+async function takeTurn(
   { running, nextRequest }: Contestant,
   { cores, seconds }: Pick<Pace, 'cores' | 'seconds'>,
 ): Promise<Turn> {
