@@ -87,9 +87,7 @@ async function send({ pid, port }: Running, way: Way, length: Length, wanted: nu
 async function upload(port: number, length: Length, bytes: number): Promise<number> {
   const headers = length === 'chunked' ? { 'transfer-encoding': 'chunked' } : { 'content-length': bytes }
   const request = createRequest({ port, host: '127.0.0.1', method: 'PUT', path: '/files/1', headers })
-  const answer = readAll(request)
-  await writePieces(request, bytes)
-  const { text } = await answer
+  const [{ text }] = await Promise.all([readAll(request), writePieces(request, bytes)])
   return Number(text)
 }
 
