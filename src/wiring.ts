@@ -27,6 +27,7 @@ import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createUpstreamPools, type UpstreamPools } from './proxy/upstream-agents.ts'
 import { createHostMatcher } from './routes/host-matcher.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
@@ -101,8 +102,9 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const trusted = trustedServers(config, servers, { log, clock })
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
   const reservedHeaders = identityHeadersOf(config)
+  const pools = createUpstreamPools()
   const routes = namedRoutes(config).map((route) =>
-    compileRoute(route, { config, reservedHeaders, egress, viaName, clock }),
+    compileRoute(route, { config, reservedHeaders, egress, pools, viaName, clock }),
   )
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
@@ -203,15 +205,17 @@ interface RouteContext {
   readonly config: Config
   readonly reservedHeaders: readonly string[]
   readonly egress: Egress
+  readonly pools: UpstreamPools
   readonly viaName: string
   readonly clock: Clock
 }
 
 function compileRoute(
   route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, reservedHeaders, egress, viaName, clock }: RouteContext,
+  { config, reservedHeaders, egress, pools, viaName, clock }: RouteContext,
 ): Route {
-  const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
+  const certificate = route.token && egress.certificateOf(route.token.client)
+  const upstream = createUpstream(route.upstream, { certificate, pools })
   const token = route.token && {
     client: route.token.client,
     request: egress.requestFor(route.token),
