@@ -60,7 +60,7 @@ export function createDoor(
     const previous = lastResponses.get(request.socket)
     lastResponses.set(request.socket, response)
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
-    const onItsWay = handle({
+    void onItsWay({
       request,
       response,
       target,
@@ -73,13 +73,18 @@ export function createDoor(
       next,
       upgrade,
     })
+  }
+  const onItsWay = async (exchange: Exchange) => {
+    parts.inFlight.begin()
+    try {
+      await handle(exchange)
+    } catch {
       // Only the answering or the logging of an error can fail here, and neither may end the process.
-      .catch(() => {
-        parts.metrics.countInternalError()
-        request.socket.destroy()
-      })
-      .finally(() => parts.inFlight.delete(onItsWay))
-    parts.inFlight.add(onItsWay)
+      parts.metrics.countInternalError()
+      exchange.request.socket.destroy()
+    } finally {
+      parts.inFlight.end()
+    }
   }
   const handler = (request: IncomingMessage, response: ServerResponse) => take(request, response)
   return {

@@ -1,5 +1,5 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import type { MetricSnapshot } from './admin/metrics.ts'
 import { takeAwaitingContinue } from './attach.ts'
 import { type Clock, systemClock } from './base/clock.ts'
@@ -9,14 +9,13 @@ import type { Config } from './config/load.ts'
 import { createDoor, type GatewayListener } from './door.ts'
 import type { TokenCache } from './egress/token-cache/define.ts'
 import { answerError, toGatewayError } from './error-response.ts'
-import { type Exchange, whileOpen } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
-import { readBearerToken } from './ingress/bearer-token.ts'
 import { verifiedCertificate } from './ingress/certificate-callers.ts'
-import { enforce, reportTo } from './ingress/report-mode.ts'
 import type { Forwarded } from './proxy/exchange.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
-import { logRequest, logUpgradeEnd, noteRefusal, statusOf } from './request-log.ts'
+import { admit } from './request-admission.ts'
+import { logRequest, logUpgradeEnd, statusOf } from './request-log.ts'
 import { type Reading, readRequest } from './request-reading.ts'
 import { type Admitted, createHeads, obtainToken } from './upstream-request.ts'
 import { type Route, wire } from './wiring.ts'
@@ -91,6 +90,7 @@ async function handleRequest(exchange: Exchange): Promise<void> {
     const caller = await admit(exchange, route, reading)
     const token = await obtainToken(exchange, route)
     forwarded = await forward(exchange, { route, reading, caller, token })
+    exchange.outcome.upstreamStatus = forwarded.status
   } catch (error) {
     if (isForNext(exchange, error)) return passOn(exchange)
     answerFailure(exchange, error)
@@ -99,10 +99,16 @@ async function handleRequest(exchange: Exchange): Promise<void> {
   if (forwarded?.ended) recordEnd(exchange, await forwarded.ended)
 }
 
-/** A request that was sent before the last one was answered (pipelining) waits until it is. */
-async function ownTurn({ response, previous, upgrade }: Exchange): Promise<void> {
+/**
+ * A request that was sent before the last one was answered (pipelining) waits until it is. Every other one is waited for
+ * too, but no longer than Node takes to tell that it has no body.
+ */
+function ownTurn({ response, previous, upgrade }: Exchange): Promise<void> | undefined {
   if (upgrade) return upgrade.turn()
-  if (!previous || previous.writableFinished || previous.destroyed) return
+  return !previous || previous.writableFinished || previous.destroyed ? undefined : turnAfter(previous, response)
+}
+
+async function turnAfter(previous: ServerResponse, response: ServerResponse): Promise<void> {
   await new Promise((resolve) => previous.once('close', resolve))
   if (response.destroyed) throw new GatewayError('caller_gone')
 }
@@ -113,65 +119,25 @@ function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
   return route
 }
 
-/**
- * Gives back the caller's token, on routes that require one. In report mode everybody comes in, and those who would not
- * have done so have none.
- */
-async function admit(exchange: Exchange, route: Route, reading: Reading): Promise<AccessToken | undefined> {
-  const { outcome } = exchange
-  if (route.report?.isOn()) outcome.report = { required: route.report.required }
-  const judge = outcome.report ? reportTo(noteRefusal(outcome.report), exchange.parts.clock) : enforce
-  await judge(() => requireCaller(exchange, route, reading))
-  const caller = await judge(() => requireToken(exchange, route))
-  if (outcome.report) outcome.report.judged = true
-  return outcome.report?.refusal ? undefined : caller
-}
-
-function requireCaller({ request, outcome }: Exchange, { callers, browserRule }: Route, { host }: Reading): void {
-  const { socket, headers } = request
-  outcome.certificate = callers?.check({
-    address: outcome.address,
-    get certificate() {
-      return verifiedCertificate(socket)
-    },
-  })
-  const encrypted = (socket as Partial<TLSSocket>).encrypted === true
-  browserRule?.check({ headers, host, localAddress: socket.localAddress, encrypted })
-}
-
-async function requireToken(
-  { request, response, target, parts, outcome }: Exchange,
-  route: Route,
-): Promise<AccessToken | undefined> {
-  if (!route.requirement) return undefined
-  const bearer = readBearerToken(request.headers.authorization, target)
-  const token = await whileOpen(response, parts.accessTokens.verify(bearer, route.requirement))
-  outcome.callerId = token.clientId
-  outcome.scopes = token.scopes
-  route.requirement.check(token)
-  return token
-}
-
-async function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
-  const { request, response, listener, parts, outcome, upgrade } = exchange
+function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
+  const { request, response, listener, parts, upgrade } = exchange
   const { timeouts, limits } = listener.options
   const { head, refresh, reauthorize } = createHeads(exchange, { route, caller, token })
-  const forwarded = await parts.forwarder.forward({
+  return parts.forwarder.forward({
     request,
     response,
     upstream: route.upstream,
     path: route.upstream.rewrite(reading.target.raw),
-    ...head,
+    headers: head.headers,
+    sendBefore: head.sendBefore,
     framing: reading.framing,
     bodyIdle: timeouts.body_idle,
     sendContinue: takeAwaitingContinue(request) && reading.expectsContinue,
-    ...(limits.body_size !== undefined && { bodyLimit: limits.body_size }),
-    ...(token && { refresh }),
-    ...(route.token?.replaceRefused && { reauthorize }),
-    ...(upgrade && { upgrade: { connection: upgrade, endAt: endOf(exchange, route, caller) } }),
+    bodyLimit: limits.body_size,
+    refresh: token && refresh,
+    reauthorize: route.token?.replaceRefused ? reauthorize : undefined,
+    upgrade: upgrade && { connection: upgrade, endAt: endOf(exchange, route, caller) },
   })
-  outcome.upstreamStatus = forwarded.status
-  return forwarded
 }
 
 /** When a connection ends that was upgraded: with what let its caller in, be it a token, a certificate or the time of a trial. */
@@ -210,5 +176,12 @@ function recordEnd({ listener, parts, requestId, startedAt, outcome }: Exchange,
 function record({ request, target, listener, parts, requestId, startedAt, outcome }: Exchange): void {
   const seconds = (performance.now() - startedAt) / 1000
   parts.metrics.countRequest({ listener: listener.name, status: statusOf(outcome), seconds, outcome })
-  logRequest(parts.log, { requestId, listener: listener.name, method: request.method, target, startedAt, outcome })
+  logRequest(parts.requestLog, {
+    requestId,
+    listener: listener.name,
+    method: request.method,
+    target,
+    startedAt,
+    outcome,
+  })
 }

@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { type AdminListener, openAdmin } from './admin/admin-listener.ts'
-import { processMetrics } from './admin/metrics.ts'
+import type { AdminListener } from './admin/admin-listener.ts'
 import { systemClock } from './base/clock.ts'
 import { connectionId } from './base/connection.ts'
 import { listen } from './base/listen.ts'
@@ -35,15 +34,16 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const { log = createLog() } = options
   logWarnings(config, log)
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
+  const loadingAdmin = config.admin && loadAdmin()
   const listeners = await openListeners(config, { log })
   let admin: AdminListener | undefined
   try {
-    admin =
-      config.admin &&
-      (await openAdmin(config.admin.address, {
+    const parts = await loadingAdmin
+    if (config.admin && parts)
+      admin = await parts.openAdmin(config.admin.address, {
         notReady: () => (state === 'ready' ? undefined : state),
-        metrics: async () => `${await listeners.gateway.metrics()}\n${await processMetrics()}`,
-      }))
+        metrics: async () => `${await listeners.gateway.metrics()}\n${await parts.processMetrics()}`,
+      })
   } catch (error) {
     await listeners.abandon()
     throw error
@@ -68,6 +68,13 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       return stopped
     },
   }
+}
+
+/** Express and the metrics of the process take long to load: that is left to who has an admin listener. */
+async function loadAdmin() {
+  const { openAdmin } = await import('./admin/admin-listener.ts')
+  const { processMetrics } = await import('./admin/process-metrics.ts')
+  return { openAdmin, processMetrics }
 }
 
 /** Tells what `check` would warn of. */
@@ -145,13 +152,18 @@ function watchRequests(server: Server): Ending {
     untouched.set(id, socket)
     socket.once('close', () => untouched.get(id) === socket && untouched.delete(id))
   }
+  const touched = new WeakSet<Socket>()
   let onTheirWay = 0
+  const ended = () => {
+    onTheirWay--
+  }
   server.on('connection', watch)
   server.on('secureConnection', watch)
-  server.on('request', (request, response) => {
-    untouched.delete(connectionId(request.socket))
+  server.on('request', ({ socket }, response) => {
+    if (!touched.has(socket)) untouched.delete(connectionId(socket))
+    touched.add(socket)
     onTheirWay++
-    response.once('close', () => onTheirWay--)
+    response.on('close', ended)
   })
   return {
     async closeWithin(grace, gateway) {

@@ -14,11 +14,21 @@ import type { Parts, Route } from './wiring.ts'
 /** The token that goes out, as the token source gives it. */
 export type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
 
+type RouteToken = NonNullable<Route['token']>
+
 /** A request that needs a token never goes on without one. */
-export async function obtainToken({ response, parts, outcome }: Exchange, route: Route): Promise<Token | undefined> {
+export function obtainToken(exchange: Exchange, route: Route): Promise<Token> | Token | undefined {
   if (!route.token) return undefined
+  const { parts, outcome } = exchange
   outcome.client = route.token.client
-  const { token, source } = await whileOpen(response, parts.tokens.get(route.token.request))
+  const held = parts.tokens.held(route.token.request)
+  if (!held) return awaitToken(exchange, route.token)
+  outcome.tokenSource = held.source
+  return held.token
+}
+
+async function awaitToken({ response, parts, outcome }: Exchange, { request }: RouteToken): Promise<Token> {
+  const { token, source } = await whileOpen(response, parts.tokens.get(request))
   outcome.tokenSource = source
   return token
 }
@@ -64,9 +74,7 @@ export function createHeads(exchange: Exchange, { route, caller, token }: Omit<A
   let current = token
   const headWith = (next: Token | undefined): OutgoingHead => {
     current = next
-    const headers = headersFor(exchange, { route, caller, token: next })
-    const sendBefore = next && expiryOf(next)
-    return { headers, ...(sendBefore !== undefined && { sendBefore }) }
+    return { headers: headersFor(exchange, { route, caller, token: next }), sendBefore: next && expiryOf(next) }
   }
   return {
     head: headWith(token),
@@ -80,7 +88,7 @@ export function createHeads(exchange: Exchange, { route, caller, token }: Omit<A
   }
 }
 
-function outgoing({ header, scheme }: NonNullable<Route['token']>, { value }: Token): OutgoingToken {
+function outgoing({ header, scheme }: RouteToken, { value }: Token): OutgoingToken {
   return { header, scheme, value: value.read() }
 }
 
@@ -97,8 +105,8 @@ function headersFor(
     trustedPeer: isTrustedPeer(request, listener.trustedProxies),
     encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
     host: request.headers.host ?? '',
-    ...(publicUrl !== undefined && { publicUrl }),
-    ...(caller && { claims: caller.claims }),
-    ...(token && route.token && { token: outgoing(route.token, token) }),
+    publicUrl,
+    claims: caller?.claims,
+    token: token && route.token && outgoing(route.token, token),
   })
 }

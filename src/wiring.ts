@@ -6,7 +6,8 @@ import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
 import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
-import type { Log } from './base/log.ts'
+import { InFlight } from './base/in-flight.ts'
+import { createLineLog, type LineLog, type Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
@@ -27,6 +28,7 @@ import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createUpstreamPools, type UpstreamPools } from './proxy/upstream-agents.ts'
 import { createHostMatcher } from './routes/host-matcher.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
@@ -65,6 +67,8 @@ export interface Listener {
 /** What a gateway is made of. */
 export interface Parts {
   readonly log: Log
+  /** For the one line that each request has. */
+  readonly requestLog: LineLog
   readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -75,7 +79,7 @@ export interface Parts {
   readonly viaName: string
   stopping: boolean
   /** Requests that are on their way. */
-  readonly inFlight: Set<Promise<unknown>>
+  readonly inFlight: InFlight
   /** Connections that have become, or are to become, WebSockets. */
   readonly upgraded: Set<Socket>
   /** Cuts them, and gives back how many. */
@@ -93,7 +97,7 @@ export function wire(
     tokenCache: cache,
   }: { readonly log: Log; readonly clock: Clock; readonly tokenCache?: TokenCache | undefined },
 ): Parts {
-  const inFlight = new Set<Promise<unknown>>()
+  const inFlight = new InFlight()
   const upgraded = new Set<Socket>()
   const endUpgraded = () => {
     const count = upgraded.size
@@ -105,13 +109,18 @@ export function wire(
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, cache, servers, log, clock })
-  const routes = namedRoutes(config).map((route) => compileRoute(route, { config, egress, viaName, clock }))
+  const reservedHeaders = identityHeadersOf(config)
+  const pools = createUpstreamPools()
+  const routes = namedRoutes(config).map((route) =>
+    compileRoute(route, { config, reservedHeaders, egress, pools, viaName, clock }),
+  )
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
-  const metrics = createMetrics({ inFlight: () => inFlight.size, trials: trialsOf(routes) })
+  const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
+    requestLog: createLineLog(log),
     clock,
     viaName,
     tokens: egress.tokens,
@@ -127,7 +136,7 @@ export function wire(
     endUpgraded,
     async close() {
       endUpgraded()
-      await Promise.all(inFlight)
+      await inFlight.ended()
       for (const { keys } of trusted) keys.stop()
       await egress.tokens.close()
       for (const { upstream } of routes) upstream.close()
@@ -194,18 +203,27 @@ function createListener(name: string, options: ListenerOptions, { routes, log, m
   }
 }
 
+/** Each of them once, and gathered once: for each route anew, 10,000 routes would take seconds to be made. */
+function identityHeadersOf(config: Config): readonly string[] {
+  const named = [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {}))
+  return [...new Set(named)]
+}
+
 interface RouteContext {
   readonly config: Config
+  readonly reservedHeaders: readonly string[]
   readonly egress: Egress
+  readonly pools: UpstreamPools
   readonly viaName: string
   readonly clock: Clock
 }
 
 function compileRoute(
   route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, egress, viaName, clock }: RouteContext,
+  { config, reservedHeaders, egress, pools, viaName, clock }: RouteContext,
 ): Route {
-  const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
+  const certificate = route.token && egress.certificateOf(route.token.client)
+  const upstream = createUpstream(route.upstream, { certificate, pools })
   const token = route.token && {
     client: route.token.client,
     request: egress.requestFor(route.token),
@@ -216,7 +234,7 @@ function compileRoute(
   const report = createReportMode(route, clock)
   const headers = compileHeaderPolicy({
     viaName,
-    reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
+    reservedHeaders,
     identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
     ...(token && { tokenHeader: token.header }),
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),

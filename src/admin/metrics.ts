@@ -1,4 +1,8 @@
-import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Aggregator, Registry as AnyRegistry } from 'prom-client'
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Histogram from 'prom-client/lib/histogram.js'
+import Registry from 'prom-client/lib/registry.js'
 import { version } from '../base/version.ts'
 
 /** What became of one request. Every text in it is a name of the configuration or one of a few words of our own. */
@@ -32,7 +36,7 @@ export interface Metrics {
 }
 
 /** What was counted up to a moment, as it can be sent to another process. */
-export type MetricSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
+export type MetricSnapshot = Awaited<ReturnType<AnyRegistry['getMetricsAsJSON']>>
 
 export interface MetricsSources {
   /** How many requests are on their way. */
@@ -125,24 +129,4 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     text: () => registry.metrics(),
     snapshot: () => registry.getMetricsAsJSON(),
   }
-}
-
-/** What is measured of a process is measured once, however many servers it has: its observers cannot be ended. */
-let processRegistry: Registry | undefined
-
-function registryOfProcess(): Registry {
-  if (processRegistry) return processRegistry
-  processRegistry = new Registry()
-  collectDefaultMetrics({ register: processRegistry })
-  return processRegistry
-}
-
-/** Memory, CPU, event loop, garbage collection and open files of this process, as text for Prometheus. */
-export function processMetrics(): Promise<string> {
-  return registryOfProcess().metrics()
-}
-
-/** The same as values that another process can sum. */
-export function processSnapshot(): Promise<MetricSnapshot> {
-  return registryOfProcess().getMetricsAsJSON()
 }

@@ -1,4 +1,7 @@
-import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
+import AggregatorRegistry from 'prom-client/lib/cluster.js'
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Registry from 'prom-client/lib/registry.js'
 import type { MetricSnapshot } from './metrics.ts'
 
 /** What several processes have counted, as one text for Prometheus; of the first one is when it began. */

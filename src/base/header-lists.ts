@@ -1,3 +1,5 @@
+import { remember } from './remember.ts'
+
 /**
  * What a caller may not say to an upstream, by folded name. Each of these is believed by some server, framework or
  * gateway, because it thinks that its own proxy said it.
@@ -91,13 +93,7 @@ export const isTrace = createNameSet([
  * The spelling of a header name that every server could take it for: lower-case, with `-` for whatever is no letter or
  * digit. CGI, WSGI and their kin read `X_Client_Id` and `X-Client-Id` as one header.
  */
-export function foldHeaderName(name: string): string {
-  const lower = name.toLowerCase()
-  return plainName.test(lower) ? lower : lower.replace(notAlphanumeric, '-')
-}
-
-const plainName = /^[a-z0-9-]*$/
-const notAlphanumeric = /[^a-z0-9]/g
+export const foldHeaderName = remember((name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-'))
 
 /**
  * What concerns one connection and never passes to the next, in either direction; `Transfer-Encoding` and

@@ -8,20 +8,43 @@ const never = ['authorization', 'access_token', 'client_secret', 'client_asserti
 /** What may wait in memory for a slow reader of the log. Past it lines are dropped, and counted. */
 const mostWaiting = 8 * 1024 * 1024
 
-/** What a pipe takes in one piece (PIPE_BUF of Linux), whoever else writes to it. */
-const wholeInPipe = 4096
-
-export interface LogOutputOptions {
-  /** True if other processes write to the same place: then lines must not end up within one another. */
-  readonly shared?: boolean
+/** Where a log's lines go. */
+export interface LogOutput extends DestinationStream {
+  /**
+   * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
+   * output's own hook at the exit of the process would wait just so; it is gone after this.
+   */
+  close(): Promise<void>
 }
 
-/** Standard output, or standard error, written without making anybody wait. */
-export function createLogOutput(fd: 1 | 2 = 1, { shared = false }: LogOutputOptions = {}) {
-  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: wholeInPipe }) })
+const longestWait = 1000
+
+/** How long a line waits for others, in milliseconds, and how many bytes wait together at the most. */
+const gathering = { time: 10, most: 64 * 1024 }
+/** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF of Linux). */
+const wholeInPipe = 4096
+
+/**
+ * Standard output, or standard error, written without making anybody wait. Lines that come soon after one another are
+ * written together: to write each by itself costs more than all else about it. Where other processes write to the same place
+ * (`shared`), lines do not end up within theirs.
+ */
+export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutput {
+  const most = shared ? wholeInPipe : gathering.most
+  let gathered = ''
+  let size = 0
   let dropped = 0
-  output.on('drop', () => {
-    dropped += 1
+  const pass = () => {
+    const lines = gathered
+    gathered = ''
+    size = 0
+    if (lines !== '') output.write(lines)
+  }
+  // Ahead of the hook by which the output writes what it has when the process ends.
+  process.on('exit', pass)
+  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
+  output.on('drop', (lines: string) => {
+    dropped += lines.split('\n').length - 1
   })
   output.on('drain', () => {
     if (dropped > 0)
@@ -29,37 +52,78 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false }: LogOutputOpti
 `)
     dropped = 0
   })
-  return output
+  return {
+    write(line) {
+      const more = Buffer.byteLength(line)
+      if (size + more > most) pass()
+      if (gathered === '') setTimeout(pass, gathering.time).unref()
+      gathered += line
+      size += more
+    },
+    async close() {
+      pass()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, longestWait)
+      output.once('close', resolve)
+      output.end()
+      await promise
+      clearTimeout(timer)
+      process.removeAllListeners('exit')
+    },
+  }
 }
 
-const longestWait = 1000
+/** Where the logs that are made here write, and what stands in each of their lines. */
+const destinations = new WeakMap<Log, { readonly destination: DestinationStream; readonly always: string }>()
 
-/**
- * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
- * output's own hook at the exit of the process would wait just so; it is gone after this.
- */
-export async function closeLogOutput(output: ReturnType<typeof createLogOutput>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, longestWait)
-  output.once('close', resolve)
-  output.end()
-  await promise
-  clearTimeout(timer)
-  process.removeAllListeners('exit')
-}
-
-/** Lines of JSON, one per event, to standard output or to `destination`. */
-export function createLog(destination: DestinationStream = createLogOutput(), level = 'info'): Log {
-  return pino(
+/** Lines of JSON, one per event, to standard output or to `destination`; in each of them stand these fields. */
+export function createLog(
+  destination: DestinationStream = createLogOutput(),
+  level = 'info',
+  fields: Readonly<Record<string, number>> = {},
+): Log {
+  const log = pino(
     {
       level,
-      base: null,
+      base: { ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     },
     destination,
   )
+  const always = Object.entries(fields).map(([name, value]) => `"${name}":${value},`)
+  destinations.set(log, { destination, always: always.join('') })
+  return log
+}
+
+/** Writes one line of a log; there must be a field. */
+export type LineLog = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
+
+/**
+ * For lines whose fields are all chosen one by one, as those of requests are. Of a log that was made here they are the same
+ * lines, written past the second net, which costs more than all else about them.
+ */
+export function createLineLog(log: Log): LineLog {
+  const made = destinations.get(log)
+  if (!made) return (level, fields, message) => log[level](fields, message)
+  const { destination, always } = made
+  return (level, fields, message) => {
+    if (!log.isLevelEnabled(level)) return
+    const members = JSON.stringify(fields).slice(1, -1)
+    destination.write(
+      `{"level":"${level}","time":"${isoTime()}",${always}${members},"msg":${JSON.stringify(message)}}\n`,
+    )
+  }
+}
+
+let lastTime = { at: 0, text: '' }
+
+/** Many lines are of the same millisecond. */
+function isoTime(): string {
+  const at = Date.now()
+  if (at !== lastTime.at) lastTime = { at, text: new Date(at).toISOString() }
+  return lastTime.text
 }
 
 /**

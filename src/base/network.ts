@@ -17,8 +17,11 @@ export function isNetwork(text: string): boolean {
 /** A set of networks, asked by address. IPv4 addresses in their IPv6-mapped form (`::ffff:10.0.0.1`) count as IPv4. */
 export class Networks {
   readonly #list = new BlockList()
+  /** True if no address is in it. */
+  readonly isEmpty: boolean
 
   constructor(networks: readonly string[]) {
+    this.isEmpty = networks.length === 0
     for (const network of networks.flatMap((text) => named[text] ?? [text])) {
       const [address = '', prefix] = network.split('/')
       const family = isIPv4(address) ? 'ipv4' : 'ipv6'
@@ -53,5 +56,6 @@ const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** The address without its IPv6 mapping and zone. */
 export function plainAddress(address: string): string {
+  if (!address.includes(':') && !address.includes('%')) return address
   return mapped.exec(address)?.[1] ?? address.split('%', 1)[0] ?? address
 }

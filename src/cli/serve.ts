@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { closeLogOutput, createLog, createLogOutput } from '../base/log.ts'
+import { createLog, createLogOutput } from '../base/log.ts'
 import { stopOnSignal } from '../base/stop-signals.ts'
 import { loadConfig } from '../config/load.ts'
 import { serve } from '../server.ts'
@@ -23,7 +23,7 @@ export async function serveCommand({ config, workers }: ServeCommandOptions): Pr
   process.on('SIGHUP', () => log.warn('SIGHUP is ignored: a changed configuration needs a restart'))
   const stop = async () => {
     await running.stop()
-    await closeLogOutput(output)
+    await output.close()
     process.exit(0)
   }
   stopOnSignal(() => void stop())

@@ -19,6 +19,8 @@ export interface ObtainedToken {
 export interface TokenSource {
   /** Resolves, soon, once it is known whether there are other processes' tokens to be had. */
   ready(): Promise<void>
+  /** The token that this process holds, if it is good now. */
+  held(request: TokenRequest): ObtainedToken | undefined
   /**
    * A token that is good now. However many ask for the same one at once, the authorization server is asked once; whoever
    * goes away meanwhile does not end that for the others.
@@ -61,12 +63,21 @@ export function createTokenSource({
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
-    const held = take(request, request.keys()) ?? take(request, request.keys('again'))
-    if (held) return { token: held.token, source: 'memory' }
+    const found = held(request) ?? takeToken(request, request.keys('again'))
+    if (found) return found
     const [key = ''] = request.keys()
     const obtained = await untilAborted(obtain(request, key), signal)
     take(request, [key])
     return obtained
+  }
+
+  function held(request: TokenRequest): ObtainedToken | undefined {
+    return takeToken(request, request.keys())
+  }
+
+  function takeToken(request: TokenRequest, keys: readonly string[]): ObtainedToken | undefined {
+    const taken = take(request, keys)
+    return taken && { token: taken.token, source: 'memory' }
   }
 
   /** The token that is held, which is in use from now on. */
@@ -151,6 +162,7 @@ export function createTokenSource({
 
   return {
     ready: () => cache.ready(),
+    held,
     get,
     replace,
     async close() {

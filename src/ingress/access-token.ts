@@ -8,6 +8,7 @@ import { type AccessTokenOptions, acceptedTypes } from './access-token-options.t
 import { readCompactJwt } from './compact-jwt.ts'
 import { invalidToken } from './invalid-token.ts'
 import { createRememberedTokens, type RememberedTokens } from './remembered-tokens.ts'
+import { createSharedTexts, type SharedTexts } from './shared-texts.ts'
 import type { JsonObject } from './strict-json.ts'
 import { goodUntil, requireValidClaims, requireValidTimes } from './token-claims.ts'
 
@@ -36,6 +37,11 @@ export interface AccessToken {
 
 export interface AccessTokenVerifier {
   /**
+   * The token, where it was verified before and is as good as then; `undefined` where only {@link verify} can tell.
+   * @throws {GatewayError} `invalid_token`
+   */
+  recall(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): AccessToken | undefined
+  /**
    * Verifies a token; with `servers`, only of the servers with these names.
    * @throws {GatewayError} `invalid_token`, or `keys_unavailable` where it cannot be decided
    * @see https://www.rfc-editor.org/rfc/rfc8725#section-3
@@ -53,29 +59,40 @@ export function createAccessTokenVerifier(
   { clock, remembered = createRememberedTokens() }: { readonly clock: Clock; readonly remembered?: RememberedTokens },
 ): AccessTokenVerifier {
   const byIssuer = indexByIssuer(servers)
+  const sharedTexts = createSharedTexts()
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
+  function recallDigest(digest: string, allowed: readonly string[] | undefined): AccessToken | undefined {
+    const known = remembered.get(digest)
+    if (!known) return undefined
+    if (servers.includes(known.server)) {
+      requireAllowed(known.server, allowed)
+      // A key that was taken away, or that nobody has confirmed for too long, is a question for those who have the keys.
+      if (known.server.keys.holds(known.key)) {
+        requireValidTimes(known.token.claims, known.server.options, clock.now())
+        return known.token
+      }
+    }
+    remembered.forget(digest)
+    return undefined
+  }
+
   return {
+    recall(token, { servers: allowed } = {}) {
+      return token.length > largest ? undefined : recallDigest(remembered.digest(token), allowed)
+    },
     async verify(token, { servers: allowed } = {}) {
       if (token.length > largest) throw tooLarge()
       const digest = remembered.digest(token)
-      const known = remembered.get(digest)
-      if (known && servers.includes(known.server)) {
-        requireAllowed(known.server, allowed)
-        // A key that was taken away, or that nobody has confirmed for too long, is a question for those who have the keys.
-        if (known.server.keys.holds(known.key)) {
-          requireValidTimes(known.token.claims, known.server.options, clock.now())
-          return known.token
-        }
-      }
-      if (known) remembered.forget(digest)
+      const known = recallDigest(digest, allowed)
+      if (known) return known
       const { header, claims } = readCompactJwt(token)
       const server = serverOf(claims, byIssuer)
       requireAllowed(server, allowed)
       if (token.length > server.options.max_token_size) throw tooLarge()
       requireType(header.typ, acceptedTypes(server.options))
       const key = await requireSignature(token, header, server)
-      const verified = { token: describe(claims, server), server, key }
+      const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
       requireValidClaims(verified.token, server.options)
       requireValidTimes(claims, server.options, clock.now())
       remembered.remember(digest, verified)
@@ -160,13 +177,14 @@ async function signerAmong(
   return undefined
 }
 
-function describe(claims: JsonObject, { name, options }: TrustedServer): AccessToken {
+function describe(claims: JsonObject, { name, options }: TrustedServer, shared: SharedTexts): AccessToken {
   const clientId = firstClaim(claims, options.client_id_claims)
+  const scope = firstClaim(claims, options.scope_claims)
   return {
     claims,
     server: name,
     clientId: typeof clientId === 'string' && clientId !== '' ? clientId : undefined,
-    scopes: readScopes(firstClaim(claims, options.scope_claims)),
+    scopes: typeof scope === 'string' ? shared.scopes(scope, readScopes) : readScopes(scope),
     expiresAt: goodUntil(claims, options),
   }
 }

@@ -91,9 +91,6 @@ export function createReportMode(
 /** Runs one of the checks that decide whether a caller may come in. */
 export type Judge = <Result>(check: () => Result | Promise<Result>) => Promise<Result | undefined>
 
-/** Whoever fails a check is refused. */
-export const enforce: Judge = async (check) => check()
-
 /** A service that runs already is not to wait for an authorization server that it never needed. */
 const patience = 250
 

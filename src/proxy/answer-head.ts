@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
-import { connectionOptions, headerPairs, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
+import { remember } from '../base/remember.ts'
+import { connectionOptions, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
 
 /** What goes to the caller before the body. */
 export interface AnswerHead {
@@ -10,6 +11,8 @@ export interface AnswerHead {
   /** Names and values, alternating. */
   readonly rawHeaders: string[]
   readonly hasBody: boolean
+  /** Bytes of the body, where the answer says so. */
+  readonly length: number | undefined
 }
 
 /** Past this many lines Node keeps no more, and what it dropped could be a header that matters. */
@@ -26,13 +29,14 @@ export function readAnswerHead(answer: IncomingMessage, method: string): AnswerH
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalidAnswer(`it is HTTP/${httpVersion}`)
   if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
   if (isTooMany(rawHeaders)) throw invalidAnswer('too many headers')
-  requireOneLength(answer)
+  const length = readLength(answer)
   return {
     status,
     reason: isHeaderValue(statusMessage) ? statusMessage : '',
     // A 204 has no body, and whoever believes a length in it takes the next answer for one.
     rawHeaders: passingHeaders(rawHeaders, { withLength: status !== 204 }),
     hasBody: method !== 'HEAD' && status !== 204 && status !== 304,
+    length,
   }
 }
 
@@ -47,26 +51,37 @@ export function isTooMany(rawHeaders: readonly string[]): boolean {
  */
 export function passingHeaders(rawHeaders: readonly string[], { withLength = true } = {}): string[] {
   const listed = connectionOptions(rawHeaders)
-  const passing = [...headerPairs(rawHeaders)].filter(([name]) => {
-    const lower = name.toLowerCase()
-    if (hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__') return false
-    return lower === 'content-length' ? withLength : !listed.has(lower)
-  })
-  if (!passing.every(([name, value]) => isHeaderName(name) && isHeaderValue(value)))
-    throw invalidAnswer('a malformed header')
-  return passing.flat()
+  const passing: string[] = []
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    const value = rawHeaders[index + 1] ?? ''
+    const { lower, isWellFormed, isOfConnection } = judgeName(name)
+    if (isOfConnection) continue
+    if (lower === 'content-length' ? !withLength : listed.size > 0 && listed.has(lower)) continue
+    if (!isWellFormed || !isHeaderValue(value)) throw invalidAnswer('a malformed header')
+    passing.push(name, value)
+  }
+  return passing
 }
 
-function requireOneLength({ rawHeaders, httpVersion }: IncomingMessage): void {
+const judgeName = remember((name) => {
+  const lower = name.toLowerCase()
+  const isOfConnection = hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__'
+  return { lower, isOfConnection, isWellFormed: isHeaderName(name) }
+})
+
+/** @throws GatewayError where there is more than one way to tell */
+function readLength({ rawHeaders, httpVersion }: IncomingMessage): number | undefined {
   const encodings = headerValues(rawHeaders, 'transfer-encoding')
   const lengths = headerValues(rawHeaders, 'content-length')
   if (lengths.length > 1 || !lengths.every((length) => /^\d{1,15}$/.test(length)))
     throw invalidAnswer('a bad Content-Length')
-  if (encodings.length === 0) return
+  if (encodings.length === 0) return lengths[0] === undefined ? undefined : Number(lengths[0])
   if (lengths.length > 0) throw invalidAnswer('Transfer-Encoding beside Content-Length')
   if (encodings.length > 1 || encodings[0]?.toLowerCase() !== 'chunked')
     throw invalidAnswer('Transfer-Encoding is not "chunked"')
   if (httpVersion !== '1.1') throw invalidAnswer(`Transfer-Encoding on HTTP/${httpVersion}`)
+  return undefined
 }
 
 /** An upstream's answer that cannot be passed on. */

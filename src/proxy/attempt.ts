@@ -4,12 +4,12 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { dropAnswer, sendAnswer } from './answer.ts'
 import { invalidAnswer, readAnswerHead } from './answer-head.ts'
+import type { Engine } from './engine.ts'
 import type { Forwarded, ForwardRequest } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { isClosedConnection, proxyError } from './proxy-error.ts'
-import { RequestView, ResponseSink } from './proxy-view.ts'
 import { readTokenRefusal } from './refused-token.ts'
-import { sendBody, sendKeptBody, setFraming, whenConnected } from './request-body.ts'
+import { sendBody, sendKeptBody, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
 import { readUpgradeAnswer } from './upgrade-answer.ts'
 import { startTunnel } from './upgrade-tunnel.ts'
@@ -28,32 +28,33 @@ export type AttemptResult =
  */
 type Remedy = 'connection' | 'token'
 
-/**
- * One sending of a request to its upstream, as the proxy library sees it: a `view` of the caller's request, and a `sink`
- * where the response would be. Neither has the caller's socket, so nothing that the library does can touch it, and one
- * caller can be served by several attempts.
- */
+/** One sending of a request to its upstream, as the engine knows it. One caller can be served by several. */
 export interface Attempt {
   readonly exchange: ForwardRequest
   readonly agent: Agent
-  readonly view: RequestView
-  readonly sink: ResponseSink
-  /** Settles when the attempt is over; never rejects. */
-  readonly result: Promise<AttemptResult>
   /** True once it is over. */
   isOver(): boolean
+  /** There is a connection for the request, be it open or not yet. */
+  onConnection(outgoing: ClientRequest): void
   onAnswer(answer: IncomingMessage): void
   onError(error: unknown): void
 }
 
-/** Makes an attempt ready; the library still has to be called with its view and sink. */
-export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clock): Attempt {
+export interface AttemptOptions {
+  readonly exchange: ForwardRequest
+  readonly agent: Agent
+  readonly engine: Engine
+  readonly clock: Clock
+  onOver(result: AttemptResult): void
+}
+
+/** Begins an attempt, and tells once how it ended. */
+export function startAttempt({ exchange, agent, engine, clock, onOver }: AttemptOptions): void {
   const { request, response, upstream, framing } = exchange
   const watch = createSilenceWatch(clock)
-  const sink = new ResponseSink()
-  const { promise, resolve } = Promise.withResolvers<AttemptResult>()
   const undo: (() => void)[] = []
   let over = false
+  let end: ReturnType<Engine['start']> | undefined
   let proxyRequest: ClientRequest | undefined
   let bytesBefore = 0
   let answer: IncomingMessage | undefined
@@ -64,8 +65,8 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     watch.stop()
     for (const each of undo) each()
     const answered = 'status' in result || result.remedy === 'token'
-    sink.close(answered && proxyRequest?.writableFinished === true)
-    resolve(result)
+    end?.(answered && proxyRequest?.writableFinished === true)
+    onOver(result)
   }
   function fail(error: GatewayError, remedy?: Remedy): void {
     settle({ error, ...(remedy && { remedy }) })
@@ -74,7 +75,7 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     fail(new GatewayError('upstream_timeout', { reason }))
   }
 
-  function onSocket(outgoing: ClientRequest): void {
+  function onConnection(outgoing: ClientRequest): void {
     if (over) {
       outgoing.destroy()
       return
@@ -82,12 +83,14 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     proxyRequest = outgoing
     bytesBefore = outgoing.socket?.bytesRead ?? 0
     outgoing.on('upgrade', (incoming, stream, head) => onUpgrade(incoming, stream as Socket, head))
-    outgoing.on('finish', () => {
-      if (!answer && !over) watch.expect(upstream.timeouts.response, () => timeOut('no answer'))
-    })
-    setFraming(outgoing, exchange)
-    if (!hasBody(framing)) outgoing.end()
-    else whenConnected(outgoing, () => startBody(outgoing))
+    const sendsNow = outgoing.reusedSocket && !hasBody(framing)
+    if (!sendsNow) outgoing.on('finish', awaitAnswer)
+    if (hasBody(framing)) whenConnected(outgoing, () => startBody(outgoing))
+    else outgoing.end()
+    if (sendsNow) awaitAnswer()
+  }
+  function awaitAnswer(): void {
+    if (!answer && !over) watch.expect(upstream.timeouts.response, () => timeOut('no answer'))
   }
   function startBody(outgoing: ClientRequest): void {
     if (over) return
@@ -118,7 +121,7 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
         fail(new GatewayError('upstream_refused_token', { upstream: refusal }), 'token')
         return
       }
-      response.once('finish', onFinish)
+      response.on('finish', onFinish)
       undo.push(() => response.off('finish', onFinish))
       undo.push(sendAnswer({ exchange, answer: incoming, head, watch, fail }))
     } catch (error) {
@@ -154,11 +157,11 @@ export function createAttempt(exchange: ForwardRequest, agent: Agent, clock: Clo
     fail(new GatewayError('caller_gone'))
   }
 
-  response.once('close', onGone)
+  response.on('close', onGone)
   undo.push(() => response.off('close', onGone))
   const { sendBefore = Number.POSITIVE_INFINITY } = exchange
   const patience = Math.min(upstream.timeouts.connect, sendBefore - clock.now())
   watch.expect(patience, () => timeOut('no connection'))
-  const view = new RequestView(exchange, onSocket)
-  return { exchange, agent, view, sink, result: promise, isOver: () => over, onAnswer, onError }
+  end = engine.start({ exchange, agent, isOver: () => over, onConnection, onAnswer, onError })
+  if (over) end(false)
 }

@@ -9,7 +9,7 @@ export interface OutgoingHead {
   /** From `buildRequestHeaders`. */
   readonly headers: OutgoingHttpHeaders
   /** When the token in them expires, which goes out no more then: milliseconds since the epoch. */
-  readonly sendBefore?: number
+  readonly sendBefore?: number | undefined
 }
 
 /** One admitted request, and where it goes. */
@@ -23,24 +23,26 @@ export interface ForwardRequest extends OutgoingHead {
   /** Milliseconds for which the caller may be silent within its body. */
   readonly bodyIdle: number
   /** Bytes that the body may have. */
-  readonly bodyLimit?: number
+  readonly bodyLimit?: number | undefined
   /** The caller waits for `100 Continue`. */
   readonly sendContinue: boolean
   /** The body, where it was read before anything was sent. */
-  readonly keptBody?: Buffer
+  readonly keptBody?: Buffer | undefined
   /**
    * Given where a token of the gateway's own goes out, and an upstream that refuses it is not passed on: the head with its
    * successor, or `undefined` where none is to be had; rejects with `upstream_refused_token` where it can say why.
    */
-  readonly reauthorize?: () => Promise<OutgoingHead | undefined>
+  readonly reauthorize?: (() => Promise<OutgoingHead | undefined>) | undefined
   /** Given with a token: the head with one that is good now, for a caller who took its time with the body. */
-  readonly refresh?: () => Promise<OutgoingHead>
+  readonly refresh?: (() => Promise<OutgoingHead>) | undefined
   /** Given where the caller asks for a WebSocket, and the connection is there to be taken over. */
-  readonly upgrade?: {
-    readonly connection: UpgradeConnection
-    /** When it ends, in milliseconds since the epoch, whoever still has something to say. */
-    readonly endAt?: number | undefined
-  }
+  readonly upgrade?:
+    | {
+        readonly connection: UpgradeConnection
+        /** When it ends, in milliseconds since the epoch, whoever still has something to say. */
+        readonly endAt?: number | undefined
+      }
+    | undefined
 }
 
 /** What has been answered. */

@@ -1,11 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware'
+import type { Agent } from 'node:http'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
-import { type Attempt, type AttemptResult, createAttempt } from './attempt.ts'
+import { type AttemptResult, startAttempt } from './attempt.ts'
+import type { Engine } from './engine.ts'
 import type { Forwarded, ForwardRequest, OutgoingHead } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
+import { createMiddlewareEngine } from './middleware-engine.ts'
+import { nodeEngine } from './node-engine.ts'
 import { upgradeHeaders } from './upgrade-request.ts'
 
 export type { ForwardRequest } from './exchange.ts'
@@ -22,56 +24,31 @@ export interface Forwarder {
 export interface ForwarderOptions {
   readonly clock?: Clock
   readonly bodyBudget?: BodyBudget
+  /** What sends requests, and what sends those for WebSockets. */
+  readonly engines?: { readonly requests: Engine; readonly upgrades: Engine }
 }
 
-/** One forwarder for the process: the only place that knows http-proxy-middleware. */
+/** One forwarder for the process. */
 export function createForwarder({
   clock = systemClock,
   bodyBudget = processBodyBudget,
+  engines = { requests: nodeEngine, upgrades: createMiddlewareEngine() },
 }: ForwarderOptions = {}): Forwarder {
-  const attempts = new WeakMap<object, Attempt>()
-  const find = (view: object): Attempt => {
-    const attempt = attempts.get(view)
-    if (!attempt || attempt.isOver()) throw new Error('the request is over')
-    return attempt
-  }
-  const listen: Plugin = (proxy) => {
-    proxy.on('error', (error, view) => view && attempts.get(view)?.onError(error))
-    proxy.on('econnreset', (error, view) => attempts.get(view)?.onError(error))
-    proxy.on('proxyRes', (answer, view) => attempts.get(view)?.onAnswer(answer))
-  }
-  const proxy = createProxyMiddleware({
-    ws: false,
-    selfHandleResponse: true,
-    // Its own plugins answer errors with the upstream's name.
-    ejectPlugins: true,
-    plugins: [listen],
-    router: (view, _sink, options) => {
-      const { exchange, agent } = find(view)
-      options.agent = agent
-      return { ...exchange.upstream.target, pathname: exchange.path }
-    },
-  })
-
-  async function runAttempt(exchange: ForwardRequest, fresh: boolean): Promise<AttemptResult> {
-    const { agent, freshAgent } = exchange.upstream
-    const attempt = createAttempt(exchange, fresh ? freshAgent : agent, clock)
-    attempts.set(attempt.view, attempt)
-    const { view, sink } = attempt as unknown as { view: IncomingMessage; sink: ServerResponse }
-    const called = proxy(view, sink, (error) =>
-      attempt.onError(error ?? new Error('the proxy passed the request over')),
-    )
-    called.catch((error: unknown) => attempt.onError(error))
-    return attempt.result
+  function runAttempt(exchange: ForwardRequest, agent: Agent, engine: Engine): Promise<AttemptResult> {
+    return new Promise((resolve) => startAttempt({ exchange, agent, engine, clock, onOver: resolve }))
   }
 
   /** Sent once, or again where the kept connection turns out to be closed. */
   async function send(exchange: ForwardRequest): Promise<AttemptResult> {
+    const { agent, freshAgent } = exchange.upstream
     // What becomes a WebSocket is never a connection for the next request.
-    if (exchange.upgrade) return runAttempt({ ...exchange, headers: { ...exchange.headers, ...upgradeHeaders } }, true)
-    const result = await runAttempt(exchange, false)
+    if (exchange.upgrade) {
+      const headers = { ...exchange.headers, ...upgradeHeaders }
+      return runAttempt({ ...exchange, headers }, freshAgent, engines.upgrades)
+    }
+    const result = await runAttempt(exchange, agent, engines.requests)
     const again = 'error' in result && result.remedy === 'connection' && isRepeatable(exchange)
-    return again ? runAttempt(exchange, true) : result
+    return again ? runAttempt(exchange, freshAgent, engines.requests) : result
   }
 
   /** Sent, and once more with another token where the upstream refuses the first. That is asked for in any case. */
@@ -100,7 +77,8 @@ export function createForwarder({
       const keptBody = length !== undefined && release && (await readBody(exchange, length, clock))
       // A caller that sends its body drop by drop must not keep the token from being renewed meanwhile.
       const head = keptBody && (await exchange.refresh?.())
-      const result = await sendAuthorized({ ...exchange, ...head, ...(keptBody && { keptBody }) })
+      const sent = keptBody ? { ...exchange, ...head, keptBody } : exchange
+      const result = await (exchange.reauthorize ? sendAuthorized(sent) : send(sent))
       if ('error' in result && response.headersSent) response.destroy()
       if ('error' in result) throw result.error
       dropRest(exchange, clock)

@@ -15,6 +15,7 @@ const unknownAddress = 'unknown'
 export function callerAddress(request: IncomingMessage, trusted: Networks): string {
   const { remoteAddress } = request.socket
   if (remoteAddress === undefined) return unknownAddress
+  if (trusted.isEmpty) return plainAddress(remoteAddress)
   const { 'x-forwarded-for': list, forwarded } = request.headers
   const hops = [
     ...(list === undefined ? [] : [[list].flat().join(',').split(',').map(readHop)]),
@@ -63,7 +64,7 @@ function forwardedFor(header: string): string[] {
 
 /** True if the other end of the connection is a trusted proxy. */
 export function isTrustedPeer(request: IncomingMessage, trusted: Networks): boolean {
-  return trusted.includes(request.socket.remoteAddress ?? '')
+  return !trusted.isEmpty && trusted.includes(request.socket.remoteAddress ?? '')
 }
 
 /** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */

@@ -1,6 +1,5 @@
 import { GatewayError } from '../base/errors.ts'
 import { foldHeaderName } from '../base/header-lists.ts'
-import { headerPairs } from './header-names.ts'
 
 /** How long a request's body is, in the one way in which it may be said. */
 export type Framing =
@@ -31,12 +30,13 @@ export function readFraming(request: RequestHead): Framing {
 function readLengthHeaders(rawHeaders: readonly string[]) {
   const encodings: string[] = []
   const lengths: string[] = []
-  for (const [name, value] of headerPairs(rawHeaders)) {
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
     const folded = foldHeaderName(name)
     if (folded !== 'transfer-encoding' && folded !== 'content-length') continue
     // `Content_Length` is nothing to this parser, and a length to the ones that fold `_` into `-`.
     if (folded !== name.toLowerCase()) throw refusal('invalid_framing', `a header is spelt ${name}`)
-    ;(folded === 'content-length' ? lengths : encodings).push(value)
+    ;(folded === 'content-length' ? lengths : encodings).push(rawHeaders[index + 1] ?? '')
   }
   return { encodings, lengths }
 }

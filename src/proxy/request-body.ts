@@ -11,16 +11,6 @@ export interface BodySending {
   fail(error: GatewayError): void
 }
 
-/**
- * Says the framing anew, for every method alike, and removes the `content-length: 0` that httpxy adds to DELETE and
- * OPTIONS: without a length of its own the body of such a request would be read as the next request on the connection.
- */
-export function setFraming(proxyRequest: ClientRequest, { framing }: ForwardRequest): void {
-  if (proxyRequest.hasHeader('content-length')) proxyRequest.removeHeader('content-length')
-  if (framing.kind === 'length') proxyRequest.setHeader('content-length', String(framing.length))
-  if (framing.kind === 'chunked') proxyRequest.setHeader('transfer-encoding', 'chunked')
-}
-
 /** Calls back as soon as the request's connection stands, TLS included. */
 export function whenConnected(proxyRequest: ClientRequest, callback: () => void): void {
   const { socket } = proxyRequest

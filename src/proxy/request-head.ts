@@ -1,8 +1,11 @@
 import { METHODS } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { foldHeaderName, methodOverrideHeaders } from '../base/header-lists.ts'
+import { remember } from '../base/remember.ts'
 import type { RequestHead } from './framing.ts'
-import { headerPairs, headerValues, listMembers } from './header-names.ts'
+import { headerValues, listMembers } from './header-names.ts'
+
+const single = ['host', 'authorization'] as const
 
 /**
  * Refuses a second Host or Authorization: whoever reads the other one of the two sees another host or another caller.
@@ -10,7 +13,7 @@ import { headerPairs, headerValues, listMembers } from './header-names.ts'
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  */
 export function requireSingleHeaders(rawHeaders: readonly string[]): void {
-  for (const name of ['host', 'authorization']) {
+  for (const name of single) {
     if (headerValues(rawHeaders, name).length > 1)
       throw new GatewayError('duplicate_header', { reason: `two ${name} headers`, closeConnection: true })
   }
@@ -22,10 +25,10 @@ export function requireSingleHeaders(rawHeaders: readonly string[]): void {
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3
  */
 export function requireNoLoop(rawHeaders: readonly string[], viaName: string): void {
+  const values = headerValues(rawHeaders, 'via')
+  if (values.length === 0) return
   const name = viaName.toLowerCase()
-  const passed = listMembers(headerValues(rawHeaders, 'via')).some(
-    (hop) => hop.toLowerCase().split(/[ \t]+/)[1] === name,
-  )
+  const passed = listMembers(values).some((hop) => hop.toLowerCase().split(/[ \t]+/)[1] === name)
   if (passed) throw new GatewayError('loop_detected', { reason: 'Via names this gateway' })
 }
 
@@ -43,12 +46,15 @@ export function readExpectContinue(request: RequestHead): boolean {
 }
 
 /** The methods that override headers name, in capitals: an upstream that believes them serves another method. */
-export function readMethodOverrides(rawHeaders: readonly string[]): string[] {
-  const values = [...headerPairs(rawHeaders)]
-    .filter(([name]) => methodOverrideHeaders.has(foldHeaderName(name)))
-    .map(([, value]) => value)
-  return [...new Set(listMembers(values).map((method) => method.toUpperCase()))]
+export function readMethodOverrides(rawHeaders: readonly string[]): readonly string[] {
+  const values: string[] = []
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    if (isMethodOverride(rawHeaders[index] ?? '')) values.push(rawHeaders[index + 1] ?? '')
+  }
+  return values.length === 0 ? values : [...new Set(listMembers(values).map((method) => method.toUpperCase()))]
 }
+
+const isMethodOverride = remember((name) => methodOverrideHeaders.has(foldHeaderName(name)))
 
 const forwardable: ReadonlySet<string> = new Set(METHODS.filter((each) => each !== 'TRACE' && each !== 'CONNECT'))
 

@@ -8,7 +8,8 @@ import {
   isTrace,
 } from '../base/header-lists.ts'
 import { plainAddress } from '../base/network.ts'
-import { connectionOptions, headerPairs, headerValues } from './header-names.ts'
+import { remember } from '../base/remember.ts'
+import { connectionOptions, headerValues } from './header-names.ts'
 import { type IdentityHeaders, identityHeaderValues } from './identity-headers.ts'
 
 /** What a route does with headers, as configured. */
@@ -32,7 +33,14 @@ export interface HeaderPolicyOptions {
 /** A {@link HeaderPolicyOptions}, made ready once for all requests of the route. */
 export interface HeaderPolicy extends HeaderPolicyOptions {
   readonly forwardedHeaders: boolean
-  readonly isStripped: (folded: string) => boolean
+  /** What becomes of a caller's header of this name, however it is spelt. */
+  readonly judge: (name: string) => HeaderVerdict
+}
+
+/** Whether a caller's header passes: from anybody, from a trusted proxy alone, or never. */
+interface HeaderVerdict {
+  readonly lower: string
+  readonly passes: 'always' | 'believed' | 'never'
 }
 
 /** One request, as far as its headers are concerned. */
@@ -45,13 +53,13 @@ export interface HeaderExchange {
   readonly trustedPeer: boolean
   readonly encrypted: boolean
   /** How callers see the listener, if configured. */
-  readonly publicUrl?: string
+  readonly publicUrl?: string | undefined
   /** The caller's Host. */
   readonly host: string
   /** The verified claims of the caller's token. */
-  readonly claims?: object
+  readonly claims?: object | undefined
   /** The token that the gateway obtained; must be there on a `token` route. */
-  readonly token?: OutgoingToken
+  readonly token?: OutgoingToken | undefined
 }
 
 /** A token as it goes out. An empty scheme: the token alone. */
@@ -76,7 +84,14 @@ export function compileHeaderPolicy(options: HeaderPolicyOptions): HeaderPolicy 
     isProxyHeader(folded) ||
     isOverride(folded) ||
     (onTokenRoute && !forwardedHeaders && isTrace(folded))
-  return { ...options, forwardedHeaders, isStripped }
+  const judge = remember((name): HeaderVerdict => {
+    const lower = name.toLowerCase()
+    const folded = foldHeaderName(name)
+    if (isStripped(folded)) return { lower, passes: 'never' }
+    if (!isForwarded(folded)) return { lower, passes: 'always' }
+    return { lower, passes: forwardedHeaders && folded === lower ? 'believed' : 'never' }
+  })
+  return { ...options, forwardedHeaders, judge }
 }
 
 /** Never copied: said anew, or for the gateway alone. `__proto__` is a setter on the objects that Node makes of headers. */
@@ -99,8 +114,10 @@ export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchan
   const headers: Record<string, string | string[]> = Object.create(null)
   headers.host = policy.upstreamHost ?? exchange.host
   copyPassing(policy, exchange, headers)
-  headers.via = [...headerValues(exchange.rawHeaders, 'via'), `${exchange.httpVersion} ${policy.viaName}`].join(', ')
-  if (policy.forwardedHeaders) Object.assign(headers, forwardedHeaders(exchange))
+  const own = `${exchange.httpVersion} ${policy.viaName}`
+  const via = headerValues(exchange.rawHeaders, 'via')
+  headers.via = via.length === 0 ? own : [...via, own].join(', ')
+  if (policy.forwardedHeaders) addForwardedHeaders(headers, exchange)
   if (exchange.claims) {
     for (const [name, value] of identityHeaderValues(policy.identityHeaders, exchange.claims)) headers[name] = value
   }
@@ -110,31 +127,36 @@ export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchan
   return headers
 }
 
-function copyPassing(policy: HeaderPolicy, exchange: HeaderExchange, headers: Record<string, string | string[]>): void {
-  const listed = connectionOptions(exchange.rawHeaders)
-  const believed = exchange.trustedPeer && policy.forwardedHeaders
-  for (const [name, value] of headerPairs(exchange.rawHeaders)) {
-    const lower = name.toLowerCase()
-    const folded = foldHeaderName(name)
+function copyPassing(
+  policy: HeaderPolicy,
+  { rawHeaders, trustedPeer }: HeaderExchange,
+  headers: Record<string, string | string[]>,
+): void {
+  const listed = connectionOptions(rawHeaders)
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const { lower, passes } = policy.judge(rawHeaders[index] ?? '')
+    const value = rawHeaders[index + 1] ?? ''
+    if (passes === 'never' || (passes === 'believed' && !trustedPeer)) continue
     // `Connection: Authorization` must not take away what the request was admitted by.
-    if (listed.has(lower) && lower !== 'authorization') continue
-    if (policy.isStripped(folded) || (isForwarded(folded) && !(believed && folded === lower))) continue
+    if (listed.size > 0 && listed.has(lower) && lower !== 'authorization') continue
     const before = headers[lower]
     headers[lower] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
   }
 }
 
 /** The three that tell where a request came from; a trusted proxy's word is kept, and the address is added to it. */
-function forwardedHeaders({ rawHeaders, trustedPeer, ...exchange }: HeaderExchange): Record<string, string> {
-  const said = (name: string) => (trustedPeer ? headerValues(rawHeaders, name) : [])
-  const url = exchange.publicUrl === undefined ? undefined : new URL(exchange.publicUrl)
-  const addresses = [...said('x-forwarded-for'), plainAddress(exchange.peerAddress)]
-  const protocols = said('x-forwarded-proto')
-  const hosts = said('x-forwarded-host')
-  const protocol = url ? url.protocol.slice(0, -1) : exchange.encrypted ? 'https' : 'http'
-  return {
-    'x-forwarded-for': addresses.join(', '),
-    'x-forwarded-proto': protocols.length > 0 ? protocols.join(', ') : protocol,
-    'x-forwarded-host': hosts.length > 0 ? hosts.join(', ') : (url?.host ?? exchange.host),
-  }
+function addForwardedHeaders(headers: Record<string, string | string[]>, exchange: HeaderExchange): void {
+  const said = (name: string) =>
+    exchange.trustedPeer ? headerValues(exchange.rawHeaders, name).join(', ') || undefined : undefined
+  const url = exchange.publicUrl === undefined ? undefined : originOf(exchange.publicUrl)
+  const before = said('x-forwarded-for')
+  const address = plainAddress(exchange.peerAddress)
+  headers['x-forwarded-for'] = before === undefined ? address : `${before}, ${address}`
+  headers['x-forwarded-proto'] = said('x-forwarded-proto') ?? url?.protocol ?? (exchange.encrypted ? 'https' : 'http')
+  headers['x-forwarded-host'] = said('x-forwarded-host') ?? url?.host ?? exchange.host
 }
+
+const originOf = remember((publicUrl) => {
+  const { protocol, host } = new URL(publicUrl)
+  return { protocol: protocol.slice(0, -1), host }
+})

@@ -9,19 +9,43 @@ export interface SilenceWatch {
   stop(): void
 }
 
-/** A timer that is set anew with every sign of life. */
+/**
+ * A moment that every sign of life moves on. The timer is left as it is meanwhile, and when it is up looks whether
+ * anything is late: signs of life are many, and a new timer for each would cost more than all else about them.
+ */
 export function createSilenceWatch(clock: Clock): SilenceWatch {
-  let cancel = () => {}
-  let arm = () => cancel
+  let patience = 0
+  let due = 0
+  let tell = () => {}
+  let cancel: (() => void) | undefined
+  let wakesAt = 0
+
+  function wakeAt(moment: number, now: number): void {
+    cancel?.()
+    wakesAt = moment
+    cancel = clock.setTimeout(look, moment - now)
+  }
+  function look(): void {
+    cancel = undefined
+    const now = clock.elapsed()
+    if (now < due) wakeAt(due, now)
+    else tell()
+  }
+  function renew(): void {
+    const now = clock.elapsed()
+    due = now + patience
+    if (!cancel || due < wakesAt) wakeAt(due, now)
+  }
   return {
     expect(milliseconds, onSilence) {
-      arm = () => clock.setTimeout(onSilence, milliseconds)
-      this.renew()
+      patience = milliseconds
+      tell = onSilence
+      renew()
     },
-    renew() {
-      cancel()
-      cancel = arm()
+    renew,
+    stop() {
+      cancel?.()
+      cancel = undefined
     },
-    stop: () => cancel(),
   }
 }

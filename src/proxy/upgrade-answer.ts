@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { invalidAnswer, isTooMany, passingHeaders } from './answer-head.ts'
-import { headerPairs, headerValues, listMembers } from './header-names.ts'
+import { headerValues, listMembers } from './header-names.ts'
 import { upgradeHeaders } from './upgrade-request.ts'
 
 /** Makes an answer to one key differ from that to every other. @see https://www.rfc-editor.org/rfc/rfc6455#section-1.3 */
@@ -35,6 +35,6 @@ function answerFault(rawHeaders: readonly string[], key: string): string | undef
     return 'another Sec-WebSocket-Accept'
   if (values('sec-websocket-protocol').length > 1) return 'two Sec-WebSocket-Protocol headers'
   // Whoever believes a length here reads the first bytes of the other protocol as a body.
-  const named = [...headerPairs(rawHeaders)].map(([name]) => name.toLowerCase())
+  const named = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase())
   return named.find((name) => ['transfer-encoding', 'content-length', '__proto__'].includes(name))
 }

@@ -13,9 +13,10 @@ export interface UpgradeHead extends RequestHead {
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
  */
 export function asksForWebSocket({ httpVersion, rawHeaders }: UpgradeHead): boolean {
-  const members = (name: string) => listMembers(headerValues(rawHeaders, name)).map((each) => each.toLowerCase())
+  const lists = (name: string, member: string) =>
+    listMembers(headerValues(rawHeaders, name)).some((each) => each.toLowerCase() === member)
   // Not by Proxy-Connection, which Node's parser takes for the same.
-  return httpVersion === '1.1' && members('upgrade').includes('websocket') && members('connection').includes('upgrade')
+  return httpVersion === '1.1' && lists('upgrade', 'websocket') && lists('connection', 'upgrade')
 }
 
 /** True if it asks for one as it should: then its connection may be taken over. */

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
-import { processSnapshot } from '../admin/metrics.ts'
+import { processSnapshot } from '../admin/process-metrics.ts'
 import { createWorkerMetrics, sumMetrics } from '../admin/summed-metrics.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'

@@ -1,6 +1,6 @@
-import { processSnapshot } from '../admin/metrics.ts'
+import type { MetricSnapshot } from '../admin/metrics.ts'
 import { systemClock } from '../base/clock.ts'
-import { closeLogOutput, createLog, createLogOutput } from '../base/log.ts'
+import { createLog, createLogOutput, type LogOutput } from '../base/log.ts'
 import { stopOnSignal } from '../base/stop-signals.ts'
 import { parseConfig } from '../config/load.ts'
 import { createPrimaryTokenCache } from '../egress/token-cache/primary.ts'
@@ -15,7 +15,7 @@ export async function runWorker(): Promise<void> {
   process.on('SIGHUP', () => {})
   const output = createLogOutput(1, { shared: true })
   let stop = (): void => process.exit(0)
-  let metrics = processSnapshot
+  let metrics = async (): Promise<MetricSnapshot> => []
   const primary = createLink<WorkerQuestion, PrimaryQuestion>(process, ({ kind }) => {
     if (kind === 'metrics') return metrics()
     stop()
@@ -32,7 +32,7 @@ export async function runWorker(): Promise<void> {
     process.exit(1)
   }
   const { gateway, addresses } = listeners
-  metrics = async () => [...(await gateway.countedMetrics()), ...(await processSnapshot())]
+  metrics = () => gateway.countedMetrics()
   let isLeaving = false
   const leave = async () => {
     if (isLeaving) return
@@ -40,22 +40,21 @@ export async function runWorker(): Promise<void> {
     await tell({ kind: 'leaving' })
     const cutOff = await listeners.stop()
     await tell({ kind: 'left', cutOff, metrics: await metrics() })
-    await closeLogOutput(output)
+    await output.close()
     process.exit(0)
   }
   stop = () => void leave()
   stopOnSignal(() => stop())
   await tell({ kind: 'serving', addresses })
+  // It takes long to load, and requests can be served without.
+  const { processSnapshot } = await import('../admin/process-metrics.ts')
+  metrics = async () => [...(await gateway.countedMetrics()), ...(await processSnapshot())]
 }
 
-function open(
-  task: Task,
-  primary: Link<WorkerQuestion>,
-  output: ReturnType<typeof createLogOutput>,
-): Promise<OpenListeners> {
+function open(task: Task, primary: Link<WorkerQuestion>, output: LogOutput): Promise<OpenListeners> {
   const config = parseConfig(task.text, { file: task.file })
   return openListeners(shareOf(config, task), {
-    log: createLog(output).child({ worker: task.worker }),
+    log: createLog(output, 'info', { worker: task.worker }),
     tokenCache: config.token_cache.redis
       ? undefined
       : createPrimaryTokenCache({

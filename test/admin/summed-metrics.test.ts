@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createMetrics, processSnapshot } from '../../src/admin/metrics.ts'
+import { createMetrics } from '../../src/admin/metrics.ts'
+import { processSnapshot } from '../../src/admin/process-metrics.ts'
 import { createWorkerMetrics, sumMetrics, withEnded } from '../../src/admin/summed-metrics.ts'
 import { version } from '../../src/base/version.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ErrorCode, errorCodes, GatewayError } from '../../src/base/errors.ts'
-import { createReportMode, enforce, judgeUntil, reportTo } from '../../src/ingress/report-mode.ts'
+import { createReportMode, judgeUntil, reportTo } from '../../src/ingress/report-mode.ts'
 import { createTestClock } from '../harness/clock.ts'
 
 const codes = Object.keys(errorCodes) as ErrorCode[]
@@ -64,11 +64,6 @@ it('a check in report mode that cannot be decided for a quarter of a second is r
   await clock.advance(0)
   expect(told.map(({ code }) => code)).toEqual(['keys_unavailable'])
   expect(clock.pendingTimers()).toBe(0)
-})
-
-it('a check that is enforced refuses', async () => {
-  const error = new GatewayError('token_required')
-  await expect(enforce(fails(error))).rejects.toBe(error)
 })
 
 it('a route that enforces has no report mode', () => {

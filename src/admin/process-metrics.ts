@@ -1,0 +1,23 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { MetricSnapshot } from './metrics.ts'
+
+/** What is measured of a process is measured once, however many servers it has: its observers cannot be ended. */
+let processRegistry: Registry | undefined
+
+/** Memory, CPU, event loop, garbage collection and open files of this process, as text for Prometheus. */
+export function processMetrics(): Promise<string> {
+  return registryOfProcess().metrics()
+}
+
+/** The same as values that another process can sum. */
+export function processSnapshot(): Promise<MetricSnapshot> {
+  return registryOfProcess().getMetricsAsJSON()
+}
+
+function registryOfProcess(): Registry {
+  if (!processRegistry) {
+    processRegistry = new Registry()
+    collectDefaultMetrics({ register: processRegistry })
+  }
+  return processRegistry
+}
