@@ -143,8 +143,8 @@ describe('a worker', () => {
     const { answers, failed } = await load.stop()
     expect(answers.length).toBeGreaterThan(400)
     expect(statuses(failed).filter((status) => status !== 0)).toEqual([])
-    // In flight in it were a few of 300 a second for some 10 ms each; the load's own kept connections to it count as well.
-    expect(failed.length).toBeLessThanOrEqual(20)
+    // It had a quarter of what was in flight, which on a busy machine is that of some tenths of a second.
+    expect(failed.length).toBeLessThanOrEqual(50)
     expect(workers().some(({ pid }) => pid === victim.pid)).toBe(false)
     expect(await admin('/metrics')).toMatch(/^scopegate_workers_ended_total 1$/m)
   })
@@ -175,25 +175,26 @@ describe('a worker', () => {
   })
 
   it('that ends again and again is started less and less often, and nothing is ready meanwhile without one', async () => {
-    const { program, workers, port } = await start(routes(), 2)
+    const { program, workers } = await start(routes(), 2)
     const killAll = () => workers().forEach(({ pid }) => void (lives(pid) && process.kill(pid, 'SIGKILL')))
     const waits = () =>
       program
         .lines()
         .flatMap(({ msg, worker, restart_in_ms: wait }) => (msg === 'worker ended' && worker === 1 ? [wait] : []))
     const ready = async () => (await fetch(`http://127.0.0.1:${await program.port('admin')}/readyz`)).status
-    killAll()
-    await expect.poll(ready, { ...patient, interval: 5 }).toBe(503)
-    for (const count of [2, 3]) {
+    const ended = () => program.lines().filter(({ msg }) => msg === 'worker ended').length
+    for (const round of [1, 2, 3]) {
       await expect.poll(() => workers().length, patient).toBe(2)
       killAll()
-      await expect.poll(() => waits().length, patient).toBe(count)
+      await expect.poll(ready, { ...patient, interval: 5 }).toBe(503)
+      await expect.poll(ended, patient).toBe(2 * round)
     }
     expect(waits()).toEqual([100, 200, 400])
     await expect.poll(ready, patient).toBe(200)
     // Port 0 may have given them another one, which is told.
-    const now = Number(program.lines().findLast(({ listener }) => listener === 'main')?.port ?? port)
-    expect((await get({ port: now, path: '/' })).status).toBe(200)
+    const portNow = () =>
+      Number(program.lines().findLast(({ msg, listener }) => msg === 'listening' && listener === 'main')?.port)
+    await expect.poll(async () => (await get({ port: portNow(), path: '/' })).status, patient).toBe(200)
   })
 
   it('goes on with the configuration that was there at the start, whatever becomes of the file', async () => {
