@@ -40,7 +40,7 @@ const renewal = 16 * stretch
 const tooLate = 20 * stretch
 /** A niceness. */
 const givesWay = 10
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 let startedAt = Date.now()

@@ -33,7 +33,7 @@ export interface Gateway extends Running {
 }
 
 const mostWait = 20_000
-const main = pathOf('../../src/cli/main.ts')
+const main = pathOf('../../dist/cli/main.js')
 const tellHeap = new URL('../../scripts/tell-heap.ts', import.meta.url).href
 
 /** The stage of one case, and what clears it. */
