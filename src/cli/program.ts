@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
+import { register } from './register.ts'
 import { report } from './report.ts'
 import { schema } from './schema.ts'
 import { serveCommand } from './serve.ts'
@@ -43,6 +44,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--fresh', 'ask the authorization server, whatever token is shared in Redis, and share nothing')
     .option('--raw', 'print the token itself, and nothing else')
     .action(token)
+  program
+    .command('register')
+    .description('register a client that has registration, or bring that up to date, and print what was granted')
+    .argument('<client>', 'the name of the client in the configuration')
+    .addOption(configOption())
+    .option('--delete', 'delete the client at its server, and what is kept of it')
+    .action(register)
   program
     .command('report')
     .description(
