@@ -6,10 +6,12 @@ import type { Secret } from '../base/secret.ts'
 export interface Sealing {
   /** The names of what is kept, from its canonical form: one for each key, that of the first key first. */
   namesOf(canonical: string): readonly string[]
-  /** Encrypts with the key of this number, from 0: the first by default. */
-  seal(name: string, text: string, key?: number): string
+  /** Encrypts with the first key. */
+  seal(name: string, text: string): string
   /** `undefined` for what is malformed, was changed, stood under another name, or was encrypted with an unknown key. */
   open(name: string, sealed: string): string | undefined
+  /** True if it was encrypted with the first key. */
+  isCurrent(sealed: string): boolean
 }
 
 /** Its own name and key space for each form of what is kept, so that two versions of the program can run side by side. */
@@ -47,16 +49,15 @@ export const encryptionKeys = () =>
  */
 export function createSealing(secrets: readonly Secret[], kept: 'token cache' | 'registrations'): Sealing {
   const keys = secrets.map((secret) => deriveKeys(secret, kept))
-  if (keys.length === 0) throw new TypeError('nothing can be kept without an encryption key')
+  const [first] = keys
+  if (!first) throw new TypeError('nothing can be kept without an encryption key')
   return {
     namesOf: (canonical) => keys.map(({ name }) => createHmac('sha256', name).update(canonical).digest('base64url')),
-    seal(name, text, number = 0) {
-      const key = keys[number]
-      if (!key) throw new TypeError(`there is no encryption key ${number}`)
+    seal(name, text) {
       const iv = randomBytes(ivBytes)
-      const cipher = createCipheriv('aes-256-gcm', key.encrypt, iv).setAAD(additionalData(name))
+      const cipher = createCipheriv('aes-256-gcm', first.encrypt, iv).setAAD(additionalData(name))
       const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-      return `${format}.${key.id}.${Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url')}`
+      return `${format}.${first.id}.${Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url')}`
     },
     open(name, sealed) {
       const [version, id, body = '', ...rest] = sealed.split('.')
@@ -64,6 +65,7 @@ export function createSealing(secrets: readonly Secret[], kept: 'token cache' | 
       if (version !== format || !key || rest.length > 0) return undefined
       return decrypt(key.encrypt, name, Buffer.from(body, 'base64url'))
     },
+    isCurrent: (sealed) => sealed.startsWith(`${format}.${first.id}.`),
   }
 }
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { Clock } from '../../base/clock.ts'
-import { acquireAll } from '../leases.ts'
 import { createFileLock, type FileLock } from './file-lock.ts'
 import { type RecordStore, StoreFault } from './record-store.ts'
 
@@ -81,14 +80,8 @@ export function createFileRecordStore(path: string, clock: Clock): RecordStore {
           return true
         }),
       ),
-    acquire: (names) =>
-      within(async () => {
-        const lease = await acquireAll(names, (name) => lockOf(name).acquire())
-        if (lease.state === 'unavailable') throw new StoreFault(`${path} cannot be locked`)
-        return lease
-      }),
-    settled: (names, milliseconds) =>
-      within(async () => void (await Promise.all(names.map((name) => lockOf(name).settled(milliseconds))))),
+    acquire: (name) => within(() => lockOf(name).acquire()),
+    settled: (name, milliseconds) => within(() => lockOf(name).settled(milliseconds)),
   }
 }
 

@@ -19,9 +19,9 @@ export interface RecordStore {
    */
   replace(name: string, seen: string | undefined, next: string | undefined): Promise<boolean>
   /** @throws {StoreFault} */
-  acquire(names: readonly string[]): Promise<HeldLease | { readonly state: 'busy' }>
-  /** Resolves once whoever holds the leases is done, or may be, or after so many milliseconds. */
-  settled(names: readonly string[], milliseconds: number): Promise<void>
+  acquire(name: string): Promise<HeldLease | { readonly state: 'busy' }>
+  /** Resolves once whoever holds the lease is done, or may be, or after so many milliseconds. */
+  settled(name: string, milliseconds: number): Promise<void>
 }
 
 /** What is kept cannot be read or written now, or cannot be understood. It passes, or a person sees to it. */

@@ -30,12 +30,12 @@ export function createRedisRecordStore(redis: SharedRedis): RecordStore {
       return typeof found === 'string' ? found : undefined
     },
     replace: async (name, seen = '', next = '') => (await evaluate(replaceRecord, name, seen, next)) === 1,
-    async acquire(names) {
-      const lease = await redis.acquire(names, leaseLife)
+    async acquire(name) {
+      const lease = await redis.acquire([name], leaseLife)
       if (lease.state === 'unavailable') throw gone()
       return lease
     },
-    settled: redis.settled,
+    settled: (name, milliseconds) => redis.settled([name], milliseconds),
   }
 }
 

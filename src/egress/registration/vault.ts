@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { HeldLease } from '../leases.ts'
 import type { Sealing } from '../sealing.ts'
 import { type RecordStore, StoreFault } from './record-store.ts'
@@ -6,8 +7,7 @@ import { type Entry, parseEntry, serialiseEntry } from './registration.ts'
 /** What was found of one client, to be changed later. */
 export interface Found {
   readonly entry: Entry | undefined
-  /** What stood under each name. */
-  readonly sealed: ReadonlyMap<string, string | undefined>
+  readonly sealed: string | undefined
 }
 
 /** The registration of one client, sealed, in what its processes share. */
@@ -32,14 +32,14 @@ export interface VaultContext {
 }
 
 /**
- * A copy lies under the name of each key, sealed with that key: whoever knows one of them finds it while they are
- * exchanged.
+ * Its name does not depend on any key: under another key it would not be found, and the client be registered once more. It
+ * is sealed anew with the first key when it is read, so that an older one can be taken away later.
  */
 export function createVault({ store, sealing, client, canonical }: VaultContext): Vault {
-  const names = sealing.namesOf(canonical)
-  const seal = (name: string, entry: Entry) => sealing.seal(name, serialiseEntry(entry), names.indexOf(name))
+  const name = createHash('sha256').update(canonical).digest('base64url')
+  const seal = (entry: Entry) => sealing.seal(name, serialiseEntry(entry))
 
-  function open(name: string, sealed: string): Entry {
+  function open(sealed: string): Entry {
     const text = sealing.open(name, sealed)
     const entry = text === undefined ? undefined : parseEntry(text)
     if (entry) return entry
@@ -49,34 +49,21 @@ export function createVault({ store, sealing, client, canonical }: VaultContext)
     )
   }
 
-  /** A key that is new has no copy yet. It can wait, should there be no writing now. */
-  async function complete(entry: Entry, sealed: Map<string, string | undefined>): Promise<void> {
-    for (const name of names.filter((each) => sealed.get(each) === undefined)) {
-      const copy = seal(name, entry)
-      if (await store.replace(name, undefined, copy).catch(() => false)) sealed.set(name, copy)
-    }
-  }
-
   return {
     ready: store.ready,
     async read() {
-      const sealed = new Map<string, string | undefined>()
-      for (const name of names) sealed.set(name, await store.get(name))
-      const entries = [...sealed].flatMap(([name, text]) => (text === undefined ? [] : [open(name, text)]))
-      const entry = entries.reduce<Entry | undefined>(
-        (newest, next) => (newest && newest.changedAt >= next.changedAt ? newest : next),
-        undefined,
-      )
-      if (entry) await complete(entry, sealed)
-      return { entry, sealed }
+      const sealed = await store.get(name)
+      if (sealed === undefined) return { entry: undefined, sealed }
+      const entry = open(sealed)
+      if (sealing.isCurrent(sealed)) return { entry, sealed }
+      const fresh = seal(entry)
+      // It can wait, should there be no writing now.
+      const isFresh = await store.replace(name, sealed, fresh).catch(() => false)
+      return { entry, sealed: isFresh ? fresh : sealed }
     },
-    async write(entry, { sealed }) {
-      const written: boolean[] = []
-      for (const [name, seen] of sealed) written.push(await store.replace(name, seen, entry && seal(name, entry)))
-      return written.every(Boolean)
-    },
-    acquire: () => store.acquire(names),
-    settled: (milliseconds) => store.settled(names, milliseconds),
-    place: () => names.map(store.placeOf).join(' and '),
+    write: (entry, { sealed }) => store.replace(name, sealed, entry && seal(entry)),
+    acquire: () => store.acquire(name),
+    settled: (milliseconds) => store.settled(name, milliseconds),
+    place: () => store.placeOf(name),
   }
 }
