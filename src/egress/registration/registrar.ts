@@ -119,11 +119,12 @@ export function createRegistrar(context: RegistrationContext): Registrar {
     if (end !== undefined && end <= clock.now()) await rotate().catch(tellFailure)
   }
 
+  /** Under the lease even for a look: whoever has it may be about to keep what the server has changed already. */
   async function renew(): Promise<void> {
     const { registration } = current()
-    const { entry } = await vault.read()
-    if (takeUp(entry, registration.id) || acts.isYoung(registration)) return
-    await change(registration.id, async (found) => adopt(await acts.register(found)))
+    await change(registration.id, async (found) => {
+      if (!acts.isYoung(registration)) adopt(await acts.register(found))
+    })
   }
 
   /** A new secret by a change of the registration, or else by another registration. */

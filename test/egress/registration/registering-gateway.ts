@@ -28,7 +28,7 @@ export interface ConfigurationWish {
 /** Its key, where a test does not care which. */
 export const anyKey = createKey()
 
-/** A route with the token of a client that registers itself; all of JSON is YAML. */
+/** Two routes with tokens of a client that registers itself; all of JSON is YAML. */
 export function configuration({
   server,
   file,
@@ -46,13 +46,9 @@ export function configuration({
     ...(file !== undefined && { registrations: { file, encryption_keys: keys } }),
     ...(redis !== undefined && { token_cache: { redis: { url: redis, encryption_keys: keys } } }),
     routes: [
-      {
-        path: '/**',
-        callers: { networks: ['loopback'] },
-        token: { client: 'legacy', ...token },
-        upstream: `${server.url}/api`,
-      },
-    ],
+      { path: '/**', token: { client: 'legacy', ...token } },
+      { path: '/second/**', token: { client: 'legacy', scopes: ['second'] } },
+    ].map((route) => ({ ...route, callers: { networks: ['loopback'] }, upstream: `${server.url}/api` })),
   }
   return Object.entries(parts)
     .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
@@ -63,9 +59,9 @@ export function startRegisteringGateway(wish: ConfigurationWish, clock?: Clock):
   return startGateway(configuration(wish), { ...(clock && { clock }) })
 }
 
-/** The status of one request. */
-export async function statusOf({ url }: Pick<RunningGateway, 'url'>): Promise<number> {
-  const response = await fetch(url)
+/** The status of one request; at `/second` it needs another token. */
+export async function statusOf({ url }: Pick<RunningGateway, 'url'>, path = '/'): Promise<number> {
+  const response = await fetch(`${url}${path}`)
   await response.arrayBuffer()
   return response.status
 }

@@ -19,6 +19,10 @@ export interface Manners {
   renewsSecret: boolean
   /** Each answer of the management has another registration access token, and the old one is refused from then on. */
   changesAccessToken: boolean
+  /** How long the server keeps the answer to a change back that it has made: milliseconds. */
+  answersLate: number
+  /** How long a registration, or a change of it, takes: milliseconds. */
+  delay: number
   /** Answers 503 to whatever concerns registrations. */
   isBusy: boolean
   /** What stands in each answer beside or instead of what was asked for. */
@@ -56,6 +60,8 @@ export async function startRegistrationServer(clock: Clock = systemClock): Promi
     isManaged: false,
     renewsSecret: false,
     changesAccessToken: false,
+    answersLate: 0,
+    delay: 0,
     isBusy: false,
     granted: {},
     answer: undefined,
@@ -131,20 +137,21 @@ export async function startRegistrationServer(clock: Clock = systemClock): Promi
   const upstream = await startUpstream((request, response, seen) => {
     const kind = kindOf(seen)
     if (kind === 'register' && manners.answer) return manners.answer(request, response)
-    request.resume().on('end', () => {
-      const [status, body] =
-        manners.isBusy && (kind === 'register' || kind === 'manage')
-          ? ([503, {}] as Answer)
-          : kind === 'api'
-            ? ([seen.headers.authorization ? 200 : 401, {}] as Answer)
-            : kind === 'token'
-              ? token(seen)
-              : kind === 'manage'
-                ? manage(seen)
-                : register(JSON.parse(seen.body().toString()) as object)
+    const answerTo: Record<Kind, () => Answer> = {
+      api: () => [seen.headers.authorization ? 200 : 401, {}],
+      token: () => token(seen),
+      manage: () => (manners.isBusy ? busy : manage(seen)),
+      register: () => (manners.isBusy ? busy : register(JSON.parse(seen.body().toString()) as object)),
+    }
+    const answer = () => {
+      const [status, body] = answerTo[kind]()
       answers.push({ kind, status })
-      response.writeHead(status, { 'content-type': 'application/json' }).end(body && JSON.stringify(body))
-    })
+      const send = () =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(body && JSON.stringify(body))
+      setTimeout(send, kind === 'manage' ? manners.answersLate : 0).unref()
+    }
+    const isSlow = kind === 'register' || kind === 'manage'
+    request.resume().on('end', () => setTimeout(answer, isSlow ? manners.delay : 0).unref())
   })
   const server: RegistrationServer = {
     url: upstream.url,
@@ -160,6 +167,8 @@ export async function startRegistrationServer(clock: Clock = systemClock): Promi
 }
 
 type Answer = readonly [status: number, body: object | undefined]
+
+const busy: Answer = [503, {}]
 
 /** As the token endpoint is told them: no log may hold that either. */
 function noteBasic(id: string, { secret }: Registered): void {
