@@ -150,7 +150,7 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
   }
 
   function unmanaged(what: string): GatewayError {
-    const reason = `the client cannot be ${what} by scopegate: ${server.name} gave no registration access token (RFC 7592)`
+    const reason = `it cannot be ${what} from here, for ${server.name} gave no registration access token (RFC 7592); see to it there, and remove ${vault.place()}`
     return new GatewayError('authorization_server_refused', { reason })
   }
 }
