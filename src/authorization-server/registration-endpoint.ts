@@ -43,6 +43,11 @@ export async function registerClient(
   metadata: Members,
   initialAccessToken: string | undefined,
 ): Promise<RegisteredAnswer> {
+  // The message of what would be thrown for it quotes it.
+  if (initialAccessToken !== undefined && !/^[\x21-\x7e]+$/.test(initialAccessToken))
+    throw new GatewayError('authorization_server_refused', {
+      reason: 'the initial_access_token has characters that no header takes',
+    })
   const endpoint = await server.endpoint('registration_endpoint')
   const response = await dynamicClientRegistrationRequest(
     { issuer: server.issuer ?? endpoint, registration_endpoint: endpoint },

@@ -112,6 +112,12 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
     })
     .check(credentialRule(method))
+    .meta({ anyOf: [{ required: ownKeys(method) }, { required: ['registration'] }] })
+}
+
+/** What tells editors apart a client that is known from one that registers itself. */
+function ownKeys({ options }: ClientAuthMethod): string[] {
+  return ['client_id', ...(Object.hasOwn(options, 'client_secret') ? ['client_secret'] : [])]
 }
 
 /** A secret is given, or else comes with the registration. */

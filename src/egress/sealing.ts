@@ -27,7 +27,7 @@ interface DerivedKey {
 }
 
 /** The 32 bytes of a key in base64url (base64 will do), or `undefined`. */
-export function readEncryptionKey(secret: Secret): Buffer | undefined {
+function readEncryptionKey(secret: Secret): Buffer | undefined {
   const written = secret.read()
   if (!/^[\w+/-]{43}=?$/.test(written)) return undefined
   const key = Buffer.from(written, 'base64url')

@@ -99,10 +99,9 @@ describe('scopegate register', () => {
     configure({ server: unmanaged })
     expect((await register()).stdout).toContain('changes:    the server lets nobody change or delete it')
     const kept = readFileSync(join(folder, 'kept'), 'utf8')
-    for (const again of [
-      await register('--delete'),
-      (configure({ server: unmanaged, members: { scope: 'country.read' } }), await register()),
-    ]) {
+    const deleting = await register('--delete')
+    configure({ server: unmanaged, members: { scope: 'country.read' } })
+    for (const again of [deleting, await register()]) {
       expect(again.exitCode).toBe(1)
       expect(again.stderr).toMatch(/sso gave no registration access token \(RFC 7592\); .* remove \S+ in \S+\/kept\n$/)
     }

@@ -2,7 +2,13 @@ import type { z } from 'zod'
 import type { ClientAuthMethod, ClientCredential } from '../../authorization-server/client-auth/define.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { parseScope } from '../../base/scope.ts'
-import { createCredential, type KnownClient, methodNamed, type RegisteringClient } from '../client.ts'
+import {
+  createCredential,
+  isCertificateBound,
+  type KnownClient,
+  methodNamed,
+  type RegisteringClient,
+} from '../client.ts'
 import { clientMetadata, scopesOf } from './client-metadata.ts'
 import type { Registration } from './registration.ts'
 
@@ -25,6 +31,7 @@ export interface GrantedClient {
 export function grantedClient(asking: RegisteringClient, registration: Registration): GrantedClient {
   const { answer } = registration
   const { token_endpoint_auth_method: granted, grant_types: grants, scope } = answer.metadata
+  const { tls_client_certificate_bound_access_tokens: isBound } = answer.metadata
   const name = typeof granted === 'string' ? granted : asking.token_endpoint_auth_method
   const method = methodNamed(name)
   if (!method) throw unusable(`the method ${name.slice(0, 100)}, which scopegate does not have`)
@@ -51,6 +58,7 @@ export function grantedClient(asking: RegisteringClient, registration: Registrat
       ...(Array.isArray(grants) && !grants.includes('client_credentials')
         ? ['the grant_types granted lack client_credentials']
         : []),
+      ...(isCertificateBound(asking) && isBound === false ? ['its tokens are not bound to its certificate'] : []),
     ],
   }
 }
@@ -73,6 +81,8 @@ function optionsFor(method: ClientAuthMethod, asking: RegisteringClient, { answe
   if (method.name !== 'none' && options[credential] === undefined)
     throw unusable(`${method.name}, for which there is no ${credential}`)
   const fault = method.findFault?.(options)
+  const isSplit = options.basic_encoding === 'raw' && answer.clientId.includes(':')
+  if (isSplit) throw unusable('a client_id with ":" in it, behind which the secret would begin with basic_encoding raw')
   if (fault) throw unusable(`${method.name}: ${fault.path.join('.')} ${fault.message}`)
   return options
 }

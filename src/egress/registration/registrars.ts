@@ -52,7 +52,10 @@ export function createRegistrars(context: RegistrarsContext): ReadonlyMap<string
 function openPlace({ place, shared, clock }: RegistrarsContext): { store: RecordStore; sealing: Sealing } {
   const { redis, file, folder } = place
   if (redis && shared)
-    return { store: createRedisRecordStore(shared), sealing: createSealing(redis.encryption_keys, 'registrations') }
+    return {
+      store: createRedisRecordStore(shared, clock),
+      sealing: createSealing(redis.encryption_keys, 'registrations'),
+    }
   if (!file) throw new TypeError('there is no place for the registrations of clients')
   return {
     store: createFileRecordStore(resolve(folder, file.file), clock),

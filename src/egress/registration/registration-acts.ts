@@ -14,7 +14,14 @@ import type { RegisteringClient } from '../client.ts'
 import { createFailureMemory } from '../failure-memory.ts'
 import { clientMetadata } from './client-metadata.ts'
 import { StoreFault } from './record-store.ts'
-import { changed, type Entry, fingerprint, isRegistration, type Registration } from './registration.ts'
+import {
+  changed,
+  type Entry,
+  fingerprint,
+  isRegistration,
+  type LostAttempt,
+  type Registration,
+} from './registration.ts'
 import type { Found, Vault } from './vault.ts'
 
 /** What can be done with the registration of one client, by whoever holds its lease. Each keeps what comes of it. */
@@ -53,6 +60,8 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
   const metadata = clientMetadata(client)
   const asked = fingerprint(metadata)
   const told = { client: name, authorization_server: server.name }
+  /** Whatever becomes of what is kept: this process holds to the interval. */
+  let lastAt: number | undefined
   let cancelKeeping = () => {}
 
   const requested = () => ({ ...metadata, ...(statement && { software_statement: statement.read() }) })
@@ -99,10 +108,23 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
   }
 
   function requireAge({ entry }: Found): void {
-    if (!entry || !isYoung(entry)) return
-    const what = isRegistration(entry) ? 'was registered' : 'was registered with an answer of no use'
+    const isOld = (registeredAt: number | undefined) => registeredAt === undefined || !isYoung({ registeredAt })
+    if (isOld(entry?.registeredAt) && isOld(lastAt)) return
+    const what = entry && !isRegistration(entry) ? 'was registered with an answer of no use' : 'was registered'
     const reason = `the client ${what} less than an hour ago, and is not registered again so soon`
     throw new GatewayError('authorization_server_invalid_response', { reason })
+  }
+
+  /** Once more would be one client more at the server, and again to no use. What was kept before is good still. */
+  async function noteLost(error: unknown, attempt: LostAttempt, found: Found): Promise<never> {
+    if (!(error instanceof LostRegistration)) throw error
+    const { registeredAt, changedAt } = attempt
+    lastAt = registeredAt
+    const before = found.entry
+    await vault
+      .write(before && isRegistration(before) ? { ...before, registeredAt, changedAt } : attempt, found)
+      .catch((fault: Error) => log.warn({ ...told, reason: fault.message }, 'registration not kept'))
+    throw error
   }
 
   return {
@@ -112,15 +134,12 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
       requireAge(found)
       const at = clock.now()
       const entry = { id: randomUUID(), registeredAt: at, changedAt: at }
-      try {
-        const answer = await ask(() => registerClient(server, requested(), initialAccessToken?.read()))
-        log.info(told, 'client registered')
-        return await keep({ ...entry, secretGivenAt: at, asked, answer }, found)
-      } catch (error) {
-        // Once more would be one client more at the server, and again to no use.
-        if (error instanceof LostRegistration) await vault.write(entry, found)
-        throw error
-      }
+      const answer = await ask(() => registerClient(server, requested(), initialAccessToken?.read())).catch((error) =>
+        noteLost(error, entry, found),
+      )
+      lastAt = at
+      log.info(told, 'client registered')
+      return keep({ ...entry, secretGivenAt: at, asked, answer }, found)
     },
     async update(found, before) {
       const { management, clientId, clientSecret, metadata: granted } = before.answer

@@ -7,27 +7,20 @@ import { parseScope } from '../../base/scope.ts'
 import { Substituted } from '../../base/substituted.ts'
 import { encryptionKeys } from '../sealing.ts'
 
-/** What JSON can say, as YAML gave it; in texts a variable may have stood. @throws {Unsayable} */
-function readJson(value: unknown, path: readonly PropertyKey[]): unknown {
+type Report = (path: readonly PropertyKey[], message: string) => void
+
+/** What JSON can say, as YAML gave it; in texts a variable may have stood. What it cannot say is reported. */
+function readJson(value: unknown, path: readonly PropertyKey[], report: Report): unknown {
   if (value instanceof Substituted) {
-    if (value.fromFile) throw new Unsayable(path, '${file:…} is for secrets and certificates alone')
-    return value.read()
+    if (!value.fromFile) return value.read()
+    return report(path, '${file:…} is for secrets and certificates alone; use ${env:…} or write the value here')
   }
-  if (Array.isArray(value)) return value.map((item, index) => readJson(item, [...path, index]))
+  if (Array.isArray(value)) return value.map((item, index) => readJson(item, [...path, index], report))
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number' && Number.isFinite(value)) return value
-  if (value === null) throw new Unsayable(path, 'is empty: give it a value, or remove the key')
-  if (typeof value !== 'object') throw new Unsayable(path, 'must be text, a number, true, false, a list or a map')
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, readJson(item, [...path, key])]))
-}
-
-class Unsayable extends Error {
-  readonly path: readonly PropertyKey[]
-
-  constructor(path: readonly PropertyKey[], message: string) {
-    super(message)
-    this.path = path
-  }
+  if (value === null) return report(path, 'is empty: give it a value, or remove the key')
+  if (typeof value !== 'object') return report(path, 'must be text, a number, true, false, a list or a map')
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, readJson(item, [...path, key], report)]))
 }
 
 const texts = ['client_name', 'client_uri', 'logo_uri', 'scope', 'tos_uri', 'policy_uri', 'jwks_uri', 'software_id']
@@ -36,7 +29,9 @@ const answers = [
   ...['client_id', 'client_secret', 'client_id_issued_at', 'client_secret_expires_at'],
   ...['registration_access_token', 'registration_client_uri'],
 ]
-const methodNames: readonly unknown[] = clientAuthMethods.map(({ name }) => name)
+const methodNames: readonly unknown[] = clientAuthMethods
+  .map(({ name }) => name)
+  .filter((name) => name !== 'client_assertion')
 const isTextList = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string')
 
 /** What is wrong with one member, by what RFC 7591 says of it; members of others are their server's to judge. */
@@ -62,24 +57,15 @@ function judgeMember(name: string, value: unknown): string | undefined {
 const metadata = z
   .record(z.string(), z.unknown())
   .transform((given, context) => {
-    try {
-      const read = readJson(given, []) as Record<string, unknown>
-      for (const [name, value] of Object.entries(read)) {
-        const fault = judgeMember(name, value)
-        if (fault !== undefined) context.addIssue({ code: 'custom', path: [name], message: fault })
-      }
-      if (read.jwks !== undefined && read.jwks_uri !== undefined)
-        context.addIssue({
-          code: 'custom',
-          path: ['jwks_uri'],
-          message: 'stands beside jwks, and a client has one of them (RFC 7591 section 2)',
-        })
-      return read
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      context.addIssue({ code: 'custom', path: [...error.path], message: error.message })
-      return z.NEVER
+    const report: Report = (path, message) => context.addIssue({ code: 'custom', path: [...path], message })
+    const read = readJson(given, [], report) as Record<string, unknown>
+    for (const [name, value] of Object.entries(read)) {
+      const fault = value === undefined ? undefined : judgeMember(name, value)
+      if (fault !== undefined) report([name], fault)
     }
+    if (read.jwks !== undefined && read.jwks_uri !== undefined)
+      report(['jwks_uri'], 'stands beside jwks, and a client has one of them (RFC 7591 section 2)')
+    return read
   })
   .describe('client metadata (RFC 7591 section 2), sent as it stands; any member that the server knows')
 

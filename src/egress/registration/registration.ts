@@ -34,8 +34,8 @@ export function isRegistration(entry: Entry): entry is Registration {
 /** What a change leaves as it was: the secret, unless there is a new one, and how the client is managed. */
 export function changed(before: Registration, answer: RegisteredAnswer, asked: string, now: number): Registration {
   const { clientSecret, secretExpiresAt, management } = before.answer
-  const hasNewSecret = answer.clientSecret !== undefined && answer.clientSecret.read() !== clientSecret?.read()
-  const isRenewed = hasNewSecret || (answer.secretExpiresAt ?? 0) > (secretExpiresAt ?? Number.POSITIVE_INFINITY)
+  const isNewSecret = answer.clientSecret?.read() !== clientSecret?.read()
+  const isRenewed = answer.clientSecret && (isNewSecret || answer.secretExpiresAt !== secretExpiresAt)
   return {
     id: randomUUID(),
     registeredAt: before.registeredAt,
@@ -56,8 +56,9 @@ const longestMargin = 24 * 3_600_000
 /** When the secret is to be replaced: a quarter of its life before its end, a day at most. `undefined` if it never ends. */
 export function rotationTime({ answer, secretGivenAt }: Registration): number | undefined {
   const { secretExpiresAt: end } = answer
-  if (end === undefined) return undefined
-  return end - Math.min(Math.max(end - secretGivenAt, 0) / 4, longestMargin)
+  // What has no life when it comes would be replaced in a loop.
+  if (end === undefined || end <= secretGivenAt) return undefined
+  return end - Math.min((end - secretGivenAt) / 4, longestMargin)
 }
 
 /** What tells metadata from other metadata, in whatever order its members stand. */

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { describe, expect, test, vi } from 'vitest'
 import { type Answer, answerBroken, answerWith } from '../../harness/authorization-server.ts'
 import { createTestClock } from '../../harness/clock.ts'
@@ -48,6 +49,31 @@ describe('a server that knows its client no more', () => {
     const other = await keep(startRegisteringGateway({ server, file }, clock))
     expect([await statusOf(other), registrations()]).toEqual([502, 1])
   })
+})
+
+test('an answer of no use to a second registration leaves the first one as it was', async () => {
+  const { clock, server, file, gateway, registrations } = await start()
+  expect(await statusOf(gateway)).toBe(200)
+  await clock.advance(60 * minute)
+  const clients = [...server.clients]
+  server.clients.clear()
+  server.manners.answer = answerWith(200, {})
+  expect(await statusOf(gateway)).toBe(502)
+  for (const [id, client] of clients) server.clients.set(id, client)
+  await clock.advance(minute)
+  const other = await keep(startRegisteringGateway({ server, file }, clock))
+  expect([await statusOf(gateway), await statusOf(other), registrations()]).toEqual([200, 200, 2])
+})
+
+test('what is taken away from where it is kept is not registered again by the same process within the hour', async () => {
+  const { clock, server, file, gateway, registrations } = await start()
+  expect(await statusOf(gateway)).toBe(200)
+  writeFileSync(file, '{}')
+  server.clients.clear()
+  await clock.advance(59 * minute)
+  expect([await statusOf(gateway), registrations()]).toEqual([502, 1])
+  await clock.advance(minute)
+  expect([await statusOf(gateway), registrations()]).toEqual([200, 2])
 })
 
 describe('a server that does not register the client', () => {

@@ -58,6 +58,14 @@ describe('what is asked for', () => {
     expect(server.requestsTo('register')[0]?.headers.authorization).toBe(`Bearer ${access}`)
   })
 
+  test('is sent with no initial access token that would break a line of its own', async () => {
+    const registration = { initial_access_token: registerSecret('an-initial\nX-Access: token') }
+    const gateway = await start({ registration })
+    expect(await statusOf(gateway)).toBe(502)
+    expect(gateway.lastLine().reason).toBe('the initial_access_token has characters that no header takes')
+    expect(bodies('register')).toEqual([])
+  })
+
   test('is the public half of the key that the client has, and never its private one', async () => {
     await start({ client: { ...signing, key_id: 'one' } })
     await expect.poll(() => bodies('register')).toHaveLength(1)

@@ -1,21 +1,21 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createTestClock, type TestClock } from '../../harness/clock.ts'
 import type { RunningGateway } from '../../harness/gateway.ts'
 import { type RunningRedis, startRedis } from '../../harness/redis.ts'
 import { createKeeper } from '../../proxy/keep.ts'
 import { createKey } from '../token-cache/caches.ts'
 import { anyKey, createFolder, startRegisteringGateway, statusOf } from './registering-gateway.ts'
 import { type RegistrationServer, startRegistrationServer } from './registration-server.ts'
+import { createShiftingClock, type ShiftingClock } from './shifting-clock.ts'
 
 const { keep } = createKeeper()
 const hour = 3_600_000
 
-let clock: TestClock
+let clock: ShiftingClock
 let server: RegistrationServer
 beforeEach(async () => {
-  clock = createTestClock()
+  clock = createShiftingClock()
   server = await keep(startRegistrationServer(clock))
 })
 
@@ -88,7 +88,7 @@ describe.each(places)('a registration in %s', (_, makePlace) => {
     await place.change(spoil)
     const other = await open()
     expect(await statusOf(other)).toBe(503)
-    await clock.advance(2 * hour)
+    clock.skip(2 * hour)
     server.clients.clear()
     expect([await statusOf(other), await statusOf(gateway)]).toEqual([503, 502])
     expect(registrations()).toBe(1)
@@ -100,7 +100,7 @@ describe.each(places)('a registration in %s', (_, makePlace) => {
     expect(await statusOf(await open())).toBe(200)
     const key = createKey()
     expect(await statusOf(await open([key]))).toBe(503)
-    await clock.advance(2 * hour)
+    clock.skip(2 * hour)
     expect(await statusOf(await open([key]))).toBe(503)
     expect(await statusOf(await open([key, anyKey]))).toBe(200)
     expect(registrations()).toBe(1)
