@@ -115,16 +115,13 @@ export function createRegistrar(context: RegistrationContext): Registrar {
     const { entry } = await vault.read()
     if (!takeUp(entry, undefined)) await change(undefined, async (found) => adopt(await acts.register(found)))
     // With an expired secret nothing can be had: to wait is better than to be refused.
-    const { secretExpiresAt: end } = current().registration.answer
-    if (end !== undefined && end <= clock.now()) await rotate().catch(tellFailure)
+    if (hasExpired(current().registration, clock.now())) await rotate().catch(tellFailure)
   }
 
   /** Under the lease even for a look: whoever has it may be about to keep what the server has changed already. */
   async function renew(): Promise<void> {
     const { registration } = current()
-    await change(registration.id, async (found) => {
-      if (!acts.isYoung(registration)) adopt(await acts.register(found))
-    })
+    await change(registration.id, async (found) => adopt(await acts.register(found)))
   }
 
   /** A new secret by a change of the registration, or else by another registration. */
@@ -191,6 +188,11 @@ export function createRegistrar(context: RegistrationContext): Registrar {
   async function updateNow(found: Found): Promise<void> {
     adopt(await acts.update(found, current().registration))
   }
+}
+
+/** One that came without any life is not replaced for that. */
+function hasExpired(registration: Registration, now: number): boolean {
+  return rotationTime(registration) !== undefined && (registration.answer.secretExpiresAt ?? now) <= now
 }
 
 /** True if the secret lasts longer now. */

@@ -14,22 +14,13 @@ import type { RegisteringClient } from '../client.ts'
 import { createFailureMemory } from '../failure-memory.ts'
 import { clientMetadata } from './client-metadata.ts'
 import { StoreFault } from './record-store.ts'
-import {
-  changed,
-  type Entry,
-  fingerprint,
-  isRegistration,
-  type LostAttempt,
-  type Registration,
-} from './registration.ts'
+import { changed, fingerprint, isRegistration, type LostAttempt, type Registration } from './registration.ts'
 import type { Found, Vault } from './vault.ts'
 
 /** What can be done with the registration of one client, by whoever holds its lease. Each keeps what comes of it. */
 export interface RegistrationActs {
   /** What is asked for, in short. */
   readonly asked: string
-  /** True if the client was registered too short a time ago to be registered again. */
-  isYoung(entry: Pick<Entry, 'registeredAt'>): boolean
   /** @throws {GatewayError} if the server does not register the client, or has done so within the last hour */
   register(found: Found): Promise<Registration>
   /** @throws {GatewayError} also where the server lets nobody change it */
@@ -65,8 +56,9 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
   let cancelKeeping = () => {}
 
   const requested = () => ({ ...metadata, ...(statement && { software_statement: statement.read() }) })
-  const isYoung = ({ registeredAt }: Pick<Entry, 'registeredAt'>) =>
-    Math.abs(clock.now() - registeredAt) < registrationInterval
+  // A clock may have been set back since.
+  const isOld = (registeredAt: number | undefined) =>
+    registeredAt === undefined || Math.abs(clock.now() - registeredAt) >= registrationInterval
 
   /** What has been granted is used, whether or not it can be kept: the server will not grant it a second time. */
   async function keep(entry: Registration, found: Found): Promise<Registration> {
@@ -108,7 +100,6 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
   }
 
   function requireAge({ entry }: Found): void {
-    const isOld = (registeredAt: number | undefined) => registeredAt === undefined || !isYoung({ registeredAt })
     if (isOld(entry?.registeredAt) && isOld(lastAt)) return
     const what = entry && !isRegistration(entry) ? 'was registered with an answer of no use' : 'was registered'
     const reason = `the client ${what} less than an hour ago, and is not registered again so soon`
@@ -129,7 +120,6 @@ export function createRegistrationActs(context: RegistrationContext): Registrati
 
   return {
     asked,
-    isYoung,
     async register(found) {
       requireAge(found)
       const at = clock.now()
