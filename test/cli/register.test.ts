@@ -1,10 +1,11 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createKey } from '../egress/token-cache/caches.ts'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { runProgram } from '../harness/process.ts'
+import { startRedis } from '../harness/redis.ts'
 import { createSecret } from '../harness/secrets.ts'
 
 const initialAccessToken = createSecret()
@@ -25,7 +26,15 @@ beforeEach(() => {
 
 const metadata = { redirect_uris: [], response_types: [], scope: 'customer.read country.read' }
 
-function configure({ members = {}, server = sso }: { members?: object; server?: AuthorizationServer } = {}): void {
+function configure({
+  members = {},
+  server = sso,
+  redis,
+}: {
+  members?: object
+  server?: AuthorizationServer
+  redis?: string
+} = {}): void {
   const parts = {
     authorization_servers: { sso: { issuer: server.issuer } },
     clients: {
@@ -38,7 +47,9 @@ function configure({ members = {}, server = sso }: { members?: object; server?: 
       },
       known: { authorization_server: 'sso', client_id: 'default-client', client_secret: '${env:INITIAL}' },
     },
-    registrations: { file: 'kept', encryption_keys: ['${env:KEY}'] },
+    ...(redis === undefined
+      ? { registrations: { file: 'kept', encryption_keys: ['${env:KEY}'] } }
+      : { token_cache: { redis: { url: redis, encryption_keys: ['${env:KEY}'] } } }),
   }
   writeFileSync(join(folder, 'scopegate.yaml'), JSON.stringify(parts))
 }
@@ -76,7 +87,7 @@ describe('scopegate register', () => {
   it('changes the registration when the metadata has changed, each time with the access token of the last answer', async () => {
     configure()
     const first = await register()
-    for (const scope of ['customer.read', 'country.read', 'customer.write']) {
+    for (const scope of ['customer.read', 'customer.write']) {
       configure({ members: { scope } })
       const { exitCode, stdout } = await register()
       expect([exitCode, idIn(stdout)]).toEqual([0, idIn(first.stdout)])
@@ -94,6 +105,23 @@ describe('scopegate register', () => {
     expect(await register('--delete')).toMatchObject({ exitCode: 0, stdout: 'legacy: is not registered\n' })
     expect(idIn((await register()).stdout)).not.toBe(idIn(first.stdout))
   }, 20_000)
+
+  it('does the same with what is kept in Redis', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    configure({ redis: redis.url })
+    const first = await register()
+    expect(first.stdout).toMatch(/^kept as: +scopegate:\{\S+\}:registration in Redis$/m)
+    expect(idIn((await register()).stdout)).toBe(idIn(first.stdout))
+    expect((await run('token', 'legacy', '--fresh')).stdout).toContain(`"client_id": "${idIn(first.stdout)}"`)
+    expect((await register('--delete')).stdout).toBe('legacy: deleted\n')
+    expect(await redis.cli('--scan', '--pattern', '*:registration')).toBe('')
+    await redis.stop()
+    expect(await register()).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('registrations are kept in Redis, which cannot be had'),
+    })
+  }, 30_000)
 
   it('deletes nothing where the server gave no registration access token, and says how to go on', async () => {
     configure({ server: unmanaged })
