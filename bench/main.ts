@@ -10,10 +10,11 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startAuthorizationServer } from '../test/harness/authorization-server.ts'
 import { checkContender, createTokens } from './checks.ts'
-import { type Contender, contenders, startContender } from './contenders.ts'
+import { type Contender, contenders } from './contenders.ts'
 import { type Answered, startLoad, startUpstream } from './load.ts'
-import { busySeconds, type Cores, cpuSeconds, divideCores, memoryOf, type Running } from './processes.ts'
+import { type Cores, divideCores, type Running } from './processes.ts'
 import { formatPair, formatTable, type Measurement, type Round } from './table.ts'
+import { busySeconds, cpuSeconds, cpuSecondsOfAll, memoryOfAll } from './usage.ts'
 
 const { values } = parseArgs({
   options: {
@@ -49,8 +50,8 @@ const audience = 'https://api.example.test'
 const sso = await startAuthorizationServer({ audience, lifetime: 86_400 })
 const upstream = await startUpstream()
 const around = {
-  ...{ upstream: `http://127.0.0.1:${upstream.port}`, issuer: sso.issuer, audience, client: sso.client },
-  ...{ folder, profiles, cores },
+  ...{ upstream: `http://127.0.0.1:${upstream.port}`, issuer: sso.issuer, jwksUri: sso.jwksUri, audience },
+  ...{ client: sso.client, folder, profiles, cores },
 }
 const tokens = await createTokens(sso)
 const running = new Map<Contender, Running>()
@@ -63,16 +64,16 @@ function requestTo({ validates, attaches }: Contender, port: number): string {
 }
 
 /** Its figures, and what part of either core somebody else had meanwhile. */
-async function measure(contender: Contender, { pid, port, emptyLog }: Running, time = seconds) {
+async function measure(contender: Contender, { pids, port, emptyLog }: Running, time = seconds) {
   emptyLog()
   const load = await startLoad(port, requestTo(contender, port))
   await pause(500)
   load.take()
-  const before = look(pid)
+  const before = look(pids)
   await pause(time * 1000)
-  const after = look(pid)
+  const after = look(pids)
   const answered = load.take()
-  const memory = memoryOf(pid)
+  const memory = memoryOfAll(pids)
   await load.stop()
   if (answered.failures > 0) throw new Error(`${contender.name}: ${answered.failures} requests failed`)
   const elapsed = (after.at - before.at) / 1000
@@ -84,10 +85,10 @@ async function measure(contender: Contender, { pid, port, emptyLog }: Running, t
   return { foreign, figures: figuresOf(answered, { elapsed, cpu: after.own.contender - before.own.contender, memory }) }
 }
 
-function look(pid: number) {
+function look(pids: readonly number[]) {
   return {
     at: performance.now(),
-    own: { contender: cpuSeconds(pid), load: cpuSeconds(process.pid) },
+    own: { contender: cpuSecondsOfAll(pids), load: cpuSeconds(process.pid) },
     busy: { contender: cores ? busySeconds(cores.contender) : 0, load: cores ? busySeconds(cores.load) : 0 },
   }
 }
@@ -151,6 +152,9 @@ const pairs = [
   ['attached', 'plain'],
   ['both', 'plain'],
   ['validated', 'express-jwt'],
+  ['validated', 'nginx'],
+  ['validated', 'haproxy'],
+  ['validated', 'apache'],
 ] as const
 
 /** The figures of the rounds so far. */
@@ -159,7 +163,7 @@ function tell(): void {
     say('There was no round in which the cores were left alone.')
     return
   }
-  const names = chosen.map(({ name }) => name)
+  const names = [...running.keys()].map(({ name }) => name)
   const compared = pairs.filter((pair) => pair.every((name) => names.includes(name)))
   process.stdout.write(`
 ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${rounds.length} of ${wanted} rounds of ${seconds} s
@@ -187,7 +191,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 try {
   for (const contender of chosen) {
-    const started = await startContender(contender, around)
+    const started = await contender.start(around, contender.name)
+    if (!started) {
+      say(`${contender.name}: left out, it is not installed (README.md tells what it needs)`)
+      continue
+    }
     running.set(contender, started)
     await checkContender(contender, { port: started.port, tokens, upstream })
     await measure(contender, started, warmUp)
