@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync, truncateSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -6,6 +6,12 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const mostStartMilliseconds = 20_000
+
+/** None of them goes on when this process has ended, however that came about. */
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill()
+})
 
 /** The cores that are kept for the contender on one side, and for the load and the upstream on the other. */
 export interface Cores {
@@ -66,6 +72,7 @@ export async function startProgram(program: Program, cores: Cores | undefined): 
     stdio: ['ignore', log, log],
   })
   closeSync(log)
+  children.add(child)
   const ended = once(child, 'close')
   const stop = async () => {
     child.kill('SIGTERM')
@@ -103,9 +110,13 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** What the variable says; otherwise the first of these names on the PATH, or where Debian keeps servers. */
+/**
+ * What the variable says; otherwise the first of these names on the PATH, or where Debian keeps servers.
+ * @throws {Error} if the variable names nothing
+ */
 export function findProgram(variable: string, names: readonly string[]): string | undefined {
   const given = process.env[variable]
+  if (given && !existsSync(given)) throw new Error(`${variable} is ${given}, and there is no such program`)
   if (given) return given
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => existsSync(file))

@@ -16,18 +16,13 @@ export async function startApache(around: Surroundings, name: string): Promise<R
   if (program === undefined || !existsSync(join(modules, 'mod_auth_openidc.so'))) return undefined
   const { folder, cores } = around
   const keys = await publishKeys(around.jwksUri)
-  try {
-    const port = await freePort()
-    const file = join(folder, `${name}.conf`)
-    const logFile = join(folder, `${name}.log`)
-    writeFileSync(file, configurationOf(around, { port, logFile, keys: keys.port }))
-    const command = [program, '-d', folder, '-f', file, '-DFOREGROUND']
-    const apache = await startProgram({ command, logFile, port }, cores)
-    return { ...apache, stop: async () => void (await Promise.all([apache.stop(), keys.stop()])) }
-  } catch (error) {
-    await keys.stop()
-    throw error
-  }
+  const port = await freePort()
+  const file = join(folder, `${name}.conf`)
+  const logFile = join(folder, `${name}.log`)
+  writeFileSync(file, configurationOf(around, { port, logFile, keys: keys.port }))
+  const command = [program, '-d', folder, '-f', file, '-DFOREGROUND']
+  const apache = await startProgram({ command, logFile, port }, cores)
+  return { ...apache, stop: async () => void (await Promise.all([apache.stop(), keys.stop()])) }
 }
 
 /** The key set over TLS: mod_auth_openidc takes one from nowhere else. */

@@ -11,17 +11,12 @@ export async function startNginx(around: Surroundings, name: string): Promise<Ru
   if (program === undefined) return undefined
   const { folder, cores } = around
   const verifier = await startVerifier(around, name)
-  try {
-    const port = await freePort()
-    const file = join(folder, `${name}.conf`)
-    writeFileSync(file, configurationOf(around, { port, verifier: verifier.port }))
-    const command = [program, '-p', folder, '-c', file, '-e', 'stderr']
-    const nginx = await startProgram({ command, logFile: join(folder, `${name}.log`), port }, cores)
-    return both(nginx, verifier)
-  } catch (error) {
-    await verifier.stop()
-    throw error
-  }
+  const port = await freePort()
+  const file = join(folder, `${name}.conf`)
+  writeFileSync(file, configurationOf(around, { port, verifier: verifier.port }))
+  const command = [program, '-p', folder, '-c', file, '-e', 'stderr']
+  const nginx = await startProgram({ command, logFile: join(folder, `${name}.log`), port }, cores)
+  return both(nginx, verifier)
 }
 
 function startVerifier({ issuer, jwksUri, audience, folder, cores }: Surroundings, name: string): Promise<Running> {
