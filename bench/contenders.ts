@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Running, startNodeProgram } from './processes.ts'
-import { startApache } from './servers/apache.ts'
+import { apacheWith, keyFile, keySet } from './servers/apache.ts'
 import { startHaproxy } from './servers/haproxy.ts'
 import { startNginx } from './servers/nginx.ts'
 import { type Surroundings, scope } from './surroundings.ts'
@@ -15,6 +15,8 @@ export interface Contender {
   readonly validates?: boolean
   /** The upstream gets a token of the contender's own. */
   readonly attaches?: boolean
+  /** The caller sends no token. */
+  readonly callerIsBare?: boolean
   /** `undefined` if it is not installed. */
   readonly start: (around: Surroundings, name: string) => Promise<Running | undefined>
 }
@@ -30,7 +32,8 @@ export const contenders: readonly Contender[] = [
   { name: 'express-jwt', does: 'the same + express-oauth2-jwt-bearer', validates: true, start: startProxy },
   { name: 'nginx', does: 'nginx auth_request + jose', validates: true, start: startNginx },
   { name: 'haproxy', does: 'HAProxy jwt_verify', validates: true, start: startHaproxy },
-  { name: 'apache', does: 'Apache mod_auth_openidc', validates: true, start: startApache },
+  { name: 'apache', does: 'Apache mod_auth_openidc', validates: true, start: apacheWith(keySet) },
+  { name: 'apache-file', does: 'the same, the key in a file', validates: true, start: apacheWith(keyFile) },
   { name: 'plain', does: 'scopegate, public route', start: scopegateWith('public: true') },
   {
     name: 'validated',
@@ -41,6 +44,13 @@ export const contenders: readonly Contender[] = [
   {
     name: 'attached',
     does: 'scopegate, cached token attached',
+    attaches: true,
+    callerIsBare: true,
+    start: scopegateWith(`${inside}, ${attached}`),
+  },
+  {
+    name: 'replaced',
+    does: "scopegate, cached token instead of the caller's",
     attaches: true,
     start: scopegateWith(`${inside}, ${attached}`),
   },
@@ -68,7 +78,7 @@ function scopegateWith(route: string): Contender['start'] {
       `
 listeners: { main: { address: "127.0.0.1:0" } }
 authorization_servers: { sso: { issuer: "${issuer}", access_tokens: { audience: "${audience}" } } }
-clients: { bench: { authorization_server: sso, client_id: "${client.client_id}", client_secret: "\${env:CLIENT_SECRET}" } }
+clients: { bench: { authorization_server: sso, client_id: "${client.client_id}", client_secret: "\${env:CLIENT_SECRET}", scope: ${scope} } }
 routes: [{ path: /customers/**, ${route}, upstream: "${upstream}" }]
 `,
     )

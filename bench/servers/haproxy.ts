@@ -1,10 +1,9 @@
-import { createPublicKey } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { JSONWebKeySet } from 'jose'
 import { freePort } from '../../test/harness/redis.ts'
 import { findProgram, type Running, startProgram } from '../processes.ts'
 import { type Surroundings, scopePattern } from '../surroundings.ts'
+import { writeVerificationKey } from './verification-key.ts'
 
 /** HAProxy, which verifies by itself, with the one key that it is given. `undefined` if it is not installed. */
 export async function startHaproxy(around: Surroundings, name: string): Promise<Running | undefined> {
@@ -12,19 +11,11 @@ export async function startHaproxy(around: Surroundings, name: string): Promise<
   if (program === undefined) return undefined
   const { jwksUri, folder, cores } = around
   const key = join(folder, `${name}.pem`)
-  writeFileSync(key, await fetchKey(jwksUri))
+  await writeVerificationKey(jwksUri, key)
   const port = await freePort()
   const file = join(folder, `${name}.cfg`)
   writeFileSync(file, configurationOf(around, { port, key }))
   return startProgram({ command: [program, '-db', '-f', file], logFile: join(folder, `${name}.log`), port }, cores)
-}
-
-/** It fetches no key set. */
-async function fetchKey(jwksUri: string): Promise<string> {
-  const { keys } = (await (await fetch(jwksUri)).json()) as JSONWebKeySet
-  const key = keys.find(({ alg }) => alg === 'RS256')
-  if (!key) throw new Error(`no key for RS256 at ${jwksUri}`)
-  return createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' }).toString()
 }
 
 /** An `aud` that is an array would be refused: it compares texts. */
