@@ -62,7 +62,8 @@ export async function startLoad(port: number, request: string): Promise<Load> {
   let failures = 0
   let stopping = false
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
-  const ended = Promise.all(sockets.map((socket) => once(socket, 'close')))
+  // Not `once`: it fails with the socket, while nobody waits for it yet.
+  const ended = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))))
   for (const socket of sockets) {
     ask(socket, bytes, (milliseconds, good) => {
       latencies.push(milliseconds)

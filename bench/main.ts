@@ -2,7 +2,8 @@
  * What scopegate costs for each request, beside what it is compared with: `npm run bench [-- --seconds 3 --rounds 5
  * --only plain,validated --profile]`. README.md tells how to read the table.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -44,6 +45,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`)
 const cores = divideCores()
 if (!cores) say('No taskset, or one core alone: nobody has a core of its own, and foreign load goes unseen.')
 const folder = await mkdtemp(join(tmpdir(), 'scopegate-bench-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const profiles = values.profile ? fileURLToPath(new URL('profiles', import.meta.url)) : undefined
 if (profiles) await mkdir(profiles, { recursive: true })
 const audience = 'https://api.example.test'
@@ -180,11 +182,13 @@ ${compared.map(([name, other]) => formatPair(rounds, name, other)).join('\n')}
 async function stop(): Promise<void> {
   await Promise.all([...running.values()].map((each) => each.stop()))
   await Promise.all([sso.stop(), upstream.stop()])
-  await rm(folder, { recursive: true, force: true })
 }
+
+let interrupted = false
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
+    interrupted = true
     await stop()
     tell()
     process.exit(1)
@@ -206,6 +210,9 @@ try {
   await runRounds()
   tell()
   process.exitCode = rounds.length === wanted ? 0 : 1
+} catch (error) {
+  // What is being measured fails when it is stopped.
+  if (!interrupted) throw error
 } finally {
   await stop()
 }
