@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
-import type { HeldLease, TokenCache } from './define.ts'
+import type { HeldLease } from '../leases.ts'
+import type { TokenCache } from './define.ts'
 import { within } from './loop-time.ts'
 import type { FoundToken, TokenQuestion } from './primary-tokens.ts'
 import { adjustToClock, parseToken, serialiseToken } from './stored-token.ts'
