@@ -81,7 +81,7 @@ async function handleRequest(exchange: Exchange): Promise<void> {
     const reading = readRequest(exchange)
     const route = matchRoute(exchange, reading)
     const caller = await admit(exchange, route, reading)
-    const token = await obtainToken(exchange, route)
+    const token = await obtainToken(exchange, route, caller)
     forwarded = await forward(exchange, { route, reading, caller, token })
   } catch (error) {
     if (isForNext(exchange, error)) return passOn(exchange)

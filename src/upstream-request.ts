@@ -2,9 +2,12 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from './base/errors.ts'
 import { expiryOf, isSpent } from './egress/access-token.ts'
+import type { TokenRequest } from './egress/token-request.ts'
 import { refusableAge } from './egress/token-source.ts'
 import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
+import { readBearerToken } from './ingress/bearer-token.ts'
+import { invalidToken } from './ingress/invalid-token.ts'
 import type { OutgoingHead } from './proxy/exchange.ts'
 import { isTrustedPeer } from './proxy/forwarded.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
@@ -17,17 +20,40 @@ export type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']
 type RouteToken = NonNullable<Route['token']>
 
 /** A request that needs a token never goes on without one. */
-export function obtainToken(exchange: Exchange, route: Route): Promise<Token> | Token | undefined {
+export function obtainToken(
+  exchange: Exchange,
+  route: Route,
+  caller: AccessToken | undefined,
+): Promise<Token> | Token | undefined {
   if (!route.token) return undefined
   const { parts, outcome } = exchange
   outcome.client = route.token.client
-  const held = parts.tokens.held(route.token.request)
-  if (!held) return awaitToken(exchange, route.token)
+  const request = tokenRequest(exchange, route.token, caller)
+  const held = parts.tokens.held(request)
+  if (!held) return awaitToken(exchange, request)
   outcome.tokenSource = held.source
   return held.token
 }
 
-async function awaitToken({ response, parts, outcome }: Exchange, { request }: RouteToken): Promise<Token> {
+/** On routes that exchange tokens each caller has its own. */
+function tokenRequest(exchange: Exchange, { request }: RouteToken, caller: AccessToken | undefined): TokenRequest {
+  if (!('requestFor' in request)) return request
+  if (!caller) throw new TypeError('there is no token to be exchanged')
+  const { request: incoming, target, parts } = exchange
+  // Its request may have taken long: a server that is lenient would give a token in the name of somebody who has none.
+  if (caller.expiresAt <= parts.clock.now()) throw invalidToken('the token expired while its request came in')
+  return request.requestFor({
+    token: readBearerToken(incoming.headers.authorization, target),
+    expiresAt: endOfToken(caller),
+  })
+}
+
+/** Without the tolerance for its server's clock: what comes for it has a life of its own, and no tolerance. */
+function endOfToken({ claims, expiresAt }: AccessToken): number {
+  return Math.min(Number(claims.exp) * 1000, expiresAt)
+}
+
+async function awaitToken({ response, parts, outcome }: Exchange, request: TokenRequest): Promise<Token> {
   const { token, source } = await whileOpen(response, parts.tokens.get(request))
   outcome.tokenSource = source
   return token
@@ -35,13 +61,15 @@ async function awaitToken({ response, parts, outcome }: Exchange, { request }: R
 
 /** The successor of a token that the upstream refused. @throws {GatewayError} if there is none to be had */
 async function replaceToken(
-  { response, parts, outcome }: Exchange,
-  route: Route,
+  exchange: Exchange,
+  { route, caller }: Omit<Admitted, 'reading' | 'token'>,
   refused: Token,
 ): Promise<Token | undefined> {
   if (!route.token) return undefined
+  const { response, parts, outcome } = exchange
+  const request = tokenRequest(exchange, route.token, caller)
   const isYoung = parts.clock.now() - refused.obtainedAt < refusableAge
-  const successor = await whileOpen(response, parts.tokens.replace(route.token.request, refused))
+  const successor = await whileOpen(response, parts.tokens.replace(request, refused))
   if (!successor) throw new GatewayError('upstream_refused_token', { reason: isYoung ? tooYoung : askedAlready })
   outcome.tokenSource = successor.source
   outcome.replaced = true
@@ -79,10 +107,10 @@ export function createHeads(exchange: Exchange, { route, caller, token }: Omit<A
   return {
     head: headWith(token),
     async refresh() {
-      return headWith(current && isSpent(current, clock.now()) ? await obtainToken(exchange, route) : current)
+      return headWith(current && isSpent(current, clock.now()) ? await obtainToken(exchange, route, caller) : current)
     },
     async reauthorize() {
-      const successor = current && (await replaceToken(exchange, route, current))
+      const successor = current && (await replaceToken(exchange, { route, caller }, current))
       return successor && headWith(successor)
     },
   }

@@ -15,7 +15,7 @@ import type { Config } from './config/load.ts'
 import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
-import type { TokenRequest } from './egress/token-request.ts'
+import type { TokenExchange, TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
 import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
@@ -40,7 +40,8 @@ export interface Route extends RoutePattern {
   readonly report?: ReportMode
   readonly token?: {
     readonly client: string
-    readonly request: TokenRequest
+    /** One for all, or one for each caller, whose own token is exchanged. */
+    readonly request: TokenRequest | TokenExchange
     readonly header: string
     readonly scheme: string
     /** Whether a 401 of the upstream's is answered with another token; otherwise it passes. */
@@ -204,7 +205,7 @@ function compileRoute(
   const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
   const token = route.token && {
     client: route.token.client,
-    request: egress.requestFor(route.token),
+    request: route.token.exchange ? egress.exchangeFor(route.token) : egress.requestFor(route.token),
     header: route.token.header,
     scheme: route.token.scheme,
     replaceRefused: route.upstream_401 !== 'pass',

@@ -3,12 +3,19 @@ import { redacted, withoutSecrets } from './quoted-secrets.ts'
 
 /** An OAuth error of the token endpoint. */
 export class TokenRefusal extends GatewayError {
-  /** True for `invalid_client`: it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+  /** True if it is the credential that will not do: `invalid_client`, and `credentialErrors` of the grant. */
   readonly ofClient: boolean
+  /** True if the client gets nothing by this grant, whatever it asks for. */
+  readonly ofGrant: boolean
+  /** True if it is the token, or whatever else was shown, that is good no more. */
+  readonly ofToken: boolean
 
-  constructor(error: string, reason: string) {
+  /** What a server says may quote a secret, also in the place of a code, so that it is not kept. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+  constructor(error: string, reason: string, credentialErrors: readonly string[] = []) {
     super('authorization_server_refused', { reason })
-    this.ofClient = error === 'invalid_client'
+    this.ofClient = error === 'invalid_client' || credentialErrors.includes(error)
+    this.ofGrant = error === 'unauthorized_client' || error === 'unsupported_grant_type'
+    this.ofToken = error === 'invalid_grant'
   }
 }
 

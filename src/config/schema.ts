@@ -73,6 +73,11 @@ export const routeOptions = z
     path: ['token'],
     message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
   })
+  .refine((route) => given(route.require) || !given(route.token?.exchange), {
+    ...ruleOverMap,
+    path: ['token', 'exchange'],
+    message: 'stands on a route without require, where no caller has a token that could be exchanged: add require',
+  })
   .refine((route) => !(given(route.token) && route.forward_authorization === true), {
     ...ruleOverMap,
     path: ['forward_authorization'],

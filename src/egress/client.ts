@@ -2,6 +2,14 @@ import { z } from 'zod'
 import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
+import {
+  createGrantAssertion,
+  findGrantAssertionFault,
+  type GrantAssertion,
+  type GrantAssertionOptions,
+  grantAssertionOptions,
+} from '../authorization-server/grants/jwt-bearer.ts'
+import { tokenTypes } from '../authorization-server/grants/token-exchange.ts'
 import { createClientCertificate } from '../base/client-certificate.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
 import { isReadOnTheWay } from '../base/header-lists.ts'
@@ -26,6 +34,10 @@ const reservedParameters = [
   'client_secret',
   'client_assertion',
   'client_assertion_type',
+  'assertion',
+  'subject_token',
+  'subject_token_type',
+  'actor_token',
   'scope',
   'audience',
   'resource',
@@ -76,6 +88,10 @@ const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unk
 const commonOptions = {
   authorization_server: text().describe('the name of the server that issues its tokens'),
   client_id: text(),
+  grant: oneOf('client_credentials', 'jwt-bearer')
+    .prefault('client_credentials')
+    .describe('`jwt-bearer`: it gets its tokens for a signed assertion (RFC 7523), as service accounts do'),
+  grant_assertion: grantAssertionOptions.optional().describe('with `grant: jwt-bearer`: how the assertion is made'),
   ...wishes,
   token_params: parameters().optional().describe('further parameters of the token request, sent as they stand'),
   scope_policy: oneOf('warn', 'exact')
@@ -104,17 +120,35 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
     })
     .check(credentialRule(method))
+    .check(faultRule(['grant', 'grant_assertion'], findGrantFault))
+}
+
+interface GrantOptions {
+  readonly grant: 'client_credentials' | 'jwt-bearer'
+  readonly grant_assertion?: GrantAssertionOptions | undefined
+}
+
+function findGrantFault({ grant, grant_assertion: assertion }: GrantOptions): OptionFault | undefined {
+  if (grant === 'jwt-bearer') {
+    const message =
+      'is jwt-bearer, and has no grant_assertion beside it: the key that signs, and whose access it asks for'
+    return assertion ? findGrantAssertionFault(assertion) : { path: ['grant'], message }
+  }
+  const message = 'stands beside a grant that shows no assertion; write grant: jwt-bearer, or remove it'
+  return assertion && { path: ['grant_assertion'], message }
 }
 
 /** What no single key tells of a credential. */
 function credentialRule(method: ClientAuthMethod) {
-  const keys = ['token_endpoint_auth_method', 'tls', ...Object.keys(method.options)]
+  const keys = ['token_endpoint_auth_method', 'grant', 'tls', ...Object.keys(method.options)]
   return faultRule<Record<string, unknown>>(keys, (given) => findCredentialFault(method, given))
 }
 
 function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {
-  const { tls } = given as { tls?: z.output<typeof tlsOptions> }
-  return method.findFault?.(given) ?? (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
+  const { tls, grant } = given as { tls?: z.output<typeof tlsOptions>; grant?: string }
+  // With an assertion that shows who asks, the client itself may be unknown. @see https://www.rfc-editor.org/rfc/rfc7523#section-3.1
+  const fault = method.name === 'none' && grant === 'jwt-bearer' ? undefined : method.findFault?.(given)
+  return fault ?? (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
 }
 
 const [defaultMethod, ...otherMethods] = clientAuthMethods
@@ -130,16 +164,41 @@ export const clientOptions = z.preprocess(
 
 /** Which form a client has must be known before its values are read: the method may stand in a variable. */
 function readMethod(client: unknown): unknown {
-  const method: unknown = Object(client).token_endpoint_auth_method
+  const { token_endpoint_auth_method: method, grant, client_secret: secret } = Object(client) as Record<string, unknown>
+  if (method === undefined && secret === undefined && textOf(grant) === 'jwt-bearer')
+    return { ...Object(client), token_endpoint_auth_method: 'none' }
   return method instanceof Substituted && !method.fromFile
     ? { ...Object(client), token_endpoint_auth_method: method.read() }
     : client
 }
 
+function textOf(value: unknown): unknown {
+  return value instanceof Substituted && !value.fromFile ? value.read() : value
+}
+
 export type ClientOptions = z.output<typeof clientOptions>
 
-/** The credential of a client, by its authentication method. */
-export function createCredential(client: ClientOptions): ClientCredential {
+/** Who a client is, and what it shows beside that for its tokens. */
+export interface Credential extends ClientCredential {
+  /** Where it asks by `jwt-bearer`. */
+  readonly assertion?: GrantAssertion
+}
+
+/** The credential of a client, by its authentication method and its grant. */
+export function createCredential(client: ClientOptions): Credential {
+  const credential = createMethodCredential(client)
+  const assertion = client.grant_assertion && createGrantAssertion(client.grant_assertion, client.client_id)
+  if (!assertion) return credential
+  return {
+    ...credential,
+    assertion,
+    identify: () => JSON.stringify([credential.identify(), assertion.identify()]),
+    fault: () => credential.fault?.() ?? assertion.fault(),
+    expiries: () => [...(credential.expiries?.() ?? []), ...assertion.expiries()],
+  }
+}
+
+function createMethodCredential(client: ClientOptions): ClientCredential {
   const methods: readonly ClientAuthMethod[] = clientAuthMethods
   const method = methods.find(({ name }) => name === client.token_endpoint_auth_method)
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
@@ -149,7 +208,9 @@ export function createCredential(client: ClientOptions): ClientCredential {
 
 /** Every secret of a client, its certificate and keys among them. */
 export function secretsOf(client: ClientOptions): readonly Secret[] {
-  return [...Object.values(client), ...Object.values(client.tls ?? {})].filter((value) => value instanceof Secret)
+  return [client, client.tls ?? {}, client.grant_assertion ?? {}]
+    .flatMap((options) => Object.values(options))
+    .filter((value) => value instanceof Secret)
 }
 
 /** True if the client's tokens are good only over connections that present its certificate. */
@@ -166,6 +227,16 @@ const headerName = () =>
 export const tokenOptions = z
   .strictObject({
     client: text().describe('the name of the client whose token goes to the upstream'),
+    exchange: oneOf('subject_token')
+      .optional()
+      .describe("`subject_token`: the caller's token is exchanged for the upstream's (RFC 8693); needs `require`"),
+    subject_token_type: parsedText<string>('access_token, jwt or a URI', (given) =>
+      given === 'access_token' || given === 'jwt' ? tokenTypes[given] : URL.canParse(given) ? given : undefined,
+    )
+      .optional()
+      .describe(
+        "with `exchange`: what the caller's token is to the client's server: `access_token` (default), one of its own; `jwt`, one of another server; or a URI",
+      ),
     ...wishes,
     params: parameters().optional().describe('further parameters of the token request, beside the client’s'),
     header: headerName().prefault('Authorization').describe('where the token goes'),
@@ -176,5 +247,10 @@ export const tokenOptions = z
       .describe('what stands before the token; the word `none` sends the token alone'),
   })
   .refine(hasOneScopeKey, oneScopeKey)
+  .refine((given) => given.subject_token_type === undefined || given.exchange !== undefined, {
+    ...ruleOverMap,
+    path: ['subject_token_type'],
+    message: 'stands on a token that nothing is exchanged for; write exchange: subject_token, or remove it',
+  })
 
 export type TokenOptions = z.output<typeof tokenOptions>
