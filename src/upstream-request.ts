@@ -99,15 +99,18 @@ export interface Heads {
 
 export function createHeads(exchange: Exchange, { route, caller, token }: Omit<Admitted, 'reading'>): Heads {
   const { clock } = exchange.parts
+  const callersEnd = route.token && 'requestFor' in route.token.request ? caller?.expiresAt : undefined
   let current = token
   const headWith = (next: Token | undefined): OutgoingHead => {
     current = next
-    return { headers: headersFor(exchange, { route, caller, token: next }), sendBefore: next && expiryOf(next) }
+    const sendBefore = next && (expiryOf(next) ?? callersEnd)
+    return { headers: headersFor(exchange, { route, caller, token: next }), sendBefore }
   }
+  const isOver = (held: Token) => isSpent(held, clock.now()) || (callersEnd !== undefined && callersEnd <= clock.now())
   return {
     head: headWith(token),
     async refresh() {
-      return headWith(current && isSpent(current, clock.now()) ? await obtainToken(exchange, route, caller) : current)
+      return headWith(current && isOver(current) ? await obtainToken(exchange, route, caller) : current)
     },
     async reauthorize() {
       const successor = current && (await replaceToken(exchange, { route, caller }, current))

@@ -7,15 +7,18 @@ export class TokenRefusal extends GatewayError {
   readonly ofClient: boolean
   /** True if the client gets nothing by this grant, whatever it asks for. */
   readonly ofGrant: boolean
-  /** True if it is the token, or whatever else was shown, that is good no more. */
-  readonly ofToken: boolean
+  /**
+   * What it may be that finds no favour: `shown`, the token or assertion that was shown is good no more; `request`, that or
+   * anything else of the request.
+   */
+  readonly of: 'shown' | 'request' | undefined
 
   /** What a server says may quote a secret, also in the place of a code, so that it is not kept. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
   constructor(error: string, reason: string, credentialErrors: readonly string[] = []) {
     super('authorization_server_refused', { reason })
     this.ofClient = error === 'invalid_client' || credentialErrors.includes(error)
     this.ofGrant = error === 'unauthorized_client' || error === 'unsupported_grant_type'
-    this.ofToken = error === 'invalid_grant'
+    this.of = error === 'invalid_grant' ? 'shown' : error === 'invalid_request' ? 'request' : undefined
   }
 }
 

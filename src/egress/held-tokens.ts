@@ -25,6 +25,7 @@ export interface HeldTokens {
   hold(key: string, token: AccessToken, renewAt: number, onRenewal?: () => void): void
   /** Calls back after a delay, unless another token takes the place before. */
   later(held: HeldToken, delay: number, callback: () => void): void
+  drop(key: string): void
   clear(): void
 }
 
@@ -58,6 +59,7 @@ export function createHeldTokens(clock: Clock): HeldTokens {
       if (onRenewal) later(held, renewAt - now, onRenewal)
     },
     later,
+    drop: (key) => void tokens.delete(key),
     clear: () => tokens.clear(),
   }
 }

@@ -185,10 +185,14 @@ function rememberKeys(cache: TokenCache, canonical: (identity: string, subject: 
   }
 }
 
-/** Whose token was revoked at its server can get another one. Every other refusal may be the gateway's own fault. */
+/** The server will not have the token of a caller, or may mean that: what came for it before goes out no more. */
+export class SubjectRefusal extends GatewayError {}
+
+/** Whose token was revoked at its server can get another one. What may be the gateway's own fault, no caller can mend. */
 function tellCaller(error: unknown): never {
-  if (!(error instanceof TokenRefusal) || !error.ofToken) throw error
-  throw new GatewayError('invalid_token', {
+  if (!(error instanceof TokenRefusal) || error.ofClient || error.of === undefined) throw error
+  if (error.of === 'request') throw new SubjectRefusal(error.code, error.options)
+  throw new SubjectRefusal('invalid_token', {
     reason: `it is not taken in exchange: ${error.options.reason}`,
     challenge: { error: 'invalid_token' },
   })

@@ -8,7 +8,7 @@ import { createHeldTokens, type HeldToken } from './held-tokens.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import type { TokenCacheOptions } from './token-cache/index.ts'
 import { createTokenFetcher, type FetchedToken, type Predecessor } from './token-fetcher.ts'
-import { apart, type TokenRequest } from './token-request.ts'
+import { apart, SubjectRefusal, type TokenRequest } from './token-request.ts'
 
 export interface ObtainedToken {
   readonly token: AccessToken
@@ -97,6 +97,7 @@ export function createTokenSource({
     const flight = fetcher
       .fetch(request, predecessor)
       .catch((error: unknown) => fetchWithChangedCredential(request, client, error))
+      .catch((error: unknown) => dropRefused(request, error, predecessor))
       .then((fetched) => keep(request, fetched))
       .finally(() => flights.delete(key))
     flights.set(key, flight)
@@ -111,6 +112,16 @@ export function createTokenSource({
   ): Promise<FetchedToken> {
     if (error instanceof TokenRefusal && error.ofClient && request.clientKey('again') !== client)
       return fetcher.fetch(request)
+    throw error
+  }
+
+  /** A caller's token that its server will not have any more takes along what came for it, in every process. */
+  async function dropRefused(request: TokenRequest, error: unknown, predecessor?: Predecessor): Promise<never> {
+    if (predecessor && error instanceof SubjectRefusal) {
+      const keys = request.keys()
+      for (const key of keys) tokens(request).drop(key)
+      await cache.remove(keys, predecessor.token)
+    }
     throw error
   }
 

@@ -35,6 +35,8 @@ export interface AuthorizationServerOptions {
   readonly tls?: { readonly alias?: boolean }
   /** Changes the configuration of oidc-provider at will, last of all. */
   readonly configure?: (configuration: Configuration) => Configuration
+  /** Adds to oidc-provider what it has not by itself, such as grants. */
+  readonly extend?: (provider: Provider) => void
 }
 
 /** The parts of the server that a test can answer in its stead. */
@@ -120,6 +122,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     const token: unknown = Object(context.body).access_token
     if (typeof token === 'string') registerSecret(token)
   })
+  options.extend?.(provider)
   const callback = provider.callback()
   provide = (request, response) => void callback(request, response)
 

@@ -38,7 +38,7 @@ export interface SigningKeyTexts {
  * Reads a signing key, and makes sure that it can do what is asked of it.
  * @throws {KeyFault}
  */
-export function readSigningKey({ key: text, passphrase, alg, kid, certificate }: SigningKeyTexts): SigningKey {
+function readSigningKey({ key: text, passphrase, alg, kid, certificate }: SigningKeyTexts): SigningKey {
   const jwk = readPrivateJwk(text) ?? {}
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new KeyFault('private_key', 'is a JWK for encryption ("use")')
   const key = readPrivateKey(text, passphrase)
