@@ -141,6 +141,21 @@ describe('what is sent', () => {
     expect(claims).toMatchObject({ sub: '123', box_sub_type: 'enterprise', roles: ['a', 'b'] })
   })
 
+  it('is in no log, though the server quotes it', async () => {
+    let pieces: string[] = []
+    endpoint.answer((request, response, seen) => {
+      request.resume().on('end', () => {
+        const assertion = new URLSearchParams(seen.body().toString()).get('assertion') ?? ''
+        pieces = assertion.slice(-120).match(/.{12}/g) ?? []
+        answerWith(400, { error: 'invalid_grant', error_description: pieces.join(' ') })(request, response)
+      })
+    })
+    const { options } = await failureOf(requestOf(server, {}).send())
+    expect(pieces).toHaveLength(10)
+    expect(pieces.filter((piece) => options.reason?.includes(piece))).toEqual([])
+    expect(options.reason).toContain('400: invalid_grant')
+  })
+
   it('is its client_id alone, if the client says so', async () => {
     const method = { token_endpoint_auth_method: 'none', allow_unauthenticated_client: true }
     expect((await sentBy(method)).form).toEqual({ grant_type: grantType, client_id: 'gateway@project.example' })
