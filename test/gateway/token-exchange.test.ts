@@ -8,6 +8,7 @@ import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { moreGrants } from '../harness/more-grants.ts'
 import { createSecret } from '../harness/secrets.ts'
 import { headerValues } from '../harness/seen-request.ts'
+import { createSigningKey } from '../harness/tokens.ts'
 import { startUpstream, type Upstream } from '../harness/upstream.ts'
 
 const second = 1000
@@ -33,7 +34,7 @@ beforeEach(async () => {
   const token = '{ client: gateway, exchange: subject_token'
   const yaml = `
 authorization_servers:
-  sso: { issuer: "${sso.issuer}", access_tokens: { audience: "https://api.example.test", clock_tolerance: 5s } }
+  sso: { issuer: "${sso.issuer}", keys: { refresh: 1m }, access_tokens: { audience: "https://api.example.test", clock_tolerance: 5s } }
 clients:
   gateway: { authorization_server: sso, client_id: gateway, client_secret: "\${env:SECRET}" }
 routes:
@@ -93,6 +94,25 @@ describe('the token of a caller', () => {
     expect(asked()).toBe(before + 1)
   })
 
+  it('never goes out for another caller, however many come at once', async () => {
+    const callers = await Promise.all(Array.from({ length: 12 }, (_, index) => tokenOf(`caller-${index}`)))
+    const before = upstream.requests.length
+    const visits = Array.from({ length: 120 }, (_, index) => index % callers.length)
+    await Promise.all(
+      visits.map((index) =>
+        fetch(`${gateway.url}/orders`, {
+          headers: { authorization: `Bearer ${callers[index]}`, 'x-visitor': `caller-${index}` },
+        }),
+      ),
+    )
+    const arrived = upstream.requests.slice(before).map(({ headers }) => ({
+      came: headers['x-visitor'],
+      sent: decodeJwt(headers.authorization?.replace('Bearer ', '') ?? '').on_behalf_of,
+    }))
+    expect(arrived).toHaveLength(visits.length)
+    expect(arrived.filter(({ came, sent }) => came !== sent)).toEqual([])
+  })
+
   it('is exchanged for another one for each upstream that wants another one', async () => {
     const token = await tokenOf('alice')
     await call('/orders', token)
@@ -128,6 +148,18 @@ describe('what came for a token', () => {
     expect(upstream.requests).toHaveLength(before)
     await call('/orders', other)
     expect(gateway.lastLine().token).toBe('memory')
+  })
+
+  it('goes out no more once the key of that token is withdrawn', async () => {
+    const token = await tokenOf('alice')
+    await call('/orders', token)
+    sso.answer('jwks', answerWith(200, { keys: [createSigningKey('RS256', 'another').jwk] }))
+    await clock.advance(61 * second)
+    await vi.waitFor(async () => expect((await call('/orders', token)).status).toBe(401))
+    const before = upstream.requests.length
+    expect((await call('/orders', token)).status).toBe(401)
+    sso.answer('jwks')
+    expect(upstream.requests).toHaveLength(before)
   })
 
   it('is not renewed where its successor would last no longer', async () => {
