@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import { createMetrics, type Metrics } from './admin/metrics.ts'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
@@ -7,7 +8,7 @@ import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { InFlight } from './base/in-flight.ts'
-import { type Log, logOfChosenFields } from './base/log.ts'
+import { createLineLog, type LineLog, type Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
@@ -15,6 +16,7 @@ import type { Config } from './config/load.ts'
 import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
+import type { RegistrationPlace } from './egress/registration/registrars.ts'
 import type { TokenExchange, TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
@@ -27,6 +29,7 @@ import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createUpstreamPools, type UpstreamPools } from './proxy/upstream-agents.ts'
 import { createHostMatcher } from './routes/host-matcher.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
@@ -67,7 +70,7 @@ export interface Listener {
 export interface Parts {
   readonly log: Log
   /** For the one line that each request has. */
-  readonly requestLog: Log
+  readonly requestLog: LineLog
   readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -100,15 +103,27 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
-  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
-  const routes = namedRoutes(config).map((route) => compileRoute(route, { config, egress, viaName, clock }))
+  const egress = createEgress({
+    clients: config.clients,
+    tokenCache: config.token_cache,
+    registrations: registrationPlace(config),
+    servers,
+    log,
+    clock,
+  })
+  const reservedHeaders = identityHeadersOf(config)
+  const pools = createUpstreamPools()
+  const routes = namedRoutes(config).map((route) =>
+    compileRoute(route, { config, reservedHeaders, egress, pools, viaName, clock }),
+  )
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
+  egress.register(routes.flatMap(({ token }) => (token ? [token.client] : [])))
   const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
-    requestLog: logOfChosenFields(log),
+    requestLog: createLineLog(log),
     clock,
     viaName,
     tokens: egress.tokens,
@@ -126,7 +141,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
       endUpgraded()
       await inFlight.ended()
       for (const { keys } of trusted) keys.stop()
-      await egress.tokens.close()
+      await egress.close()
       for (const { upstream } of routes) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },
@@ -137,6 +152,11 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
 export function createServers(config: Config, clock: Clock): ReadonlyMap<string, AuthorizationServer> {
   const entries = Object.entries(config.authorization_servers)
   return new Map(entries.map(([name, options]) => [name, createAuthorizationServer(name, options, { clock })]))
+}
+
+/** Where the registrations of clients are kept. */
+export function registrationPlace({ file, token_cache: { redis }, registrations }: Config): RegistrationPlace {
+  return { redis, file: registrations, folder: dirname(resolve(file)) }
 }
 
 function trustedServers(
@@ -191,18 +211,27 @@ function createListener(name: string, options: ListenerOptions, { routes, log, m
   }
 }
 
+/** Each of them once, and gathered once: for each route anew, 10,000 routes would take seconds to be made. */
+function identityHeadersOf(config: Config): readonly string[] {
+  const named = [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {}))
+  return [...new Set(named)]
+}
+
 interface RouteContext {
   readonly config: Config
+  readonly reservedHeaders: readonly string[]
   readonly egress: Egress
+  readonly pools: UpstreamPools
   readonly viaName: string
   readonly clock: Clock
 }
 
 function compileRoute(
   route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, egress, viaName, clock }: RouteContext,
+  { config, reservedHeaders, egress, pools, viaName, clock }: RouteContext,
 ): Route {
-  const upstream = createUpstream(route.upstream, route.token && egress.certificateOf(route.token.client))
+  const certificate = route.token && egress.certificateOf(route.token.client)
+  const upstream = createUpstream(route.upstream, { certificate, pools })
   const token = route.token && {
     client: route.token.client,
     request: route.token.exchange ? egress.exchangeFor(route.token) : egress.requestFor(route.token),
@@ -213,7 +242,7 @@ function compileRoute(
   const report = createReportMode(route, clock)
   const headers = compileHeaderPolicy({
     viaName,
-    reservedHeaders: [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {})),
+    reservedHeaders,
     identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
     ...(token && { tokenHeader: token.header }),
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),

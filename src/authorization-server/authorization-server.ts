@@ -3,20 +3,27 @@ import type { ClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
-import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scalars.ts'
+import { certificates, duration, flag, httpUrl, oneOf, oneOrMore, ruleOverMap, text } from '../base/scalars.ts'
 import { createCertificateClients } from './certificate-clients.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createMetadataSource, type Metadata } from './metadata.ts'
+import { presetNames } from './presets/index.ts'
 import { staticKeys } from './static-key-set.ts'
 
-const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
+const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri', 'registration_endpoint'] as const
 
 /** How an authorization server is reached. */
 const reached = z.strictObject({
+  preset: oneOf(...presetNames)
+    .optional()
+    .describe('defaults for a product, for the server and its clients; `scopegate presets` lists them'),
   issuer: httpUrl().optional().describe('the rest is discovered from it (RFC 8414, then OpenID Connect)'),
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
+  registration_endpoint: httpUrl()
+    .optional()
+    .describe('where clients register themselves (RFC 7591); wins over what is discovered'),
   jwks: staticKeys().optional(),
   mtls_endpoint_aliases: z
     .strictObject({
@@ -28,6 +35,9 @@ const reached = z.strictObject({
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
+  client_errors: oneOrMore(text())
+    .optional()
+    .describe('error codes by which its token endpoint refuses a credential, beside `invalid_client`'),
 })
 
 /** A server's options, with those that other rooms add. A rule over several keys is told beside every other fault. */
@@ -69,7 +79,7 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
 
 export type AuthorizationServerOptions = z.output<typeof reached>
 
-export type Endpoint = 'token_endpoint' | 'jwks_uri'
+export type Endpoint = 'token_endpoint' | 'jwks_uri' | 'registration_endpoint'
 
 export interface EndpointWish {
   /** Given: the endpoint for clients that present a certificate, where the server has one of its own for them. */
@@ -84,6 +94,8 @@ export interface AuthorizationServer {
   readonly issuer: string | undefined
   /** What tells it from any other server, as configured. */
   readonly identity: string
+  /** The error codes that find fault with a client and not with its request. */
+  readonly clientErrors: readonly string[]
   readonly http: HttpClient
   readonly clock: Clock
   /**
@@ -93,6 +105,11 @@ export interface AuthorizationServer {
   endpoint(which: Endpoint, wish?: EndpointWish): Promise<string>
   /** The same, as configured or as discovered already: nobody is asked, and whether it may be used is not looked at. */
   known(which: Endpoint, wish?: EndpointWish): string | undefined
+  /**
+   * A URL that the server itself has named as its own, if it may be asked there.
+   * @throws {GatewayError} `authorization_server_invalid_response`; `what` it is called there
+   */
+  requireReachable(what: string, url: string): string
   /** The one that presents the certificate, which may change meanwhile; without a certificate, `http`. */
   httpWith(certificate: ClientCertificate | undefined): HttpClient
   close(): Promise<void>
@@ -111,6 +128,11 @@ export function createAuthorizationServer(
     issuer === undefined
       ? undefined
       : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  const requireReachable = (what: string, url: string) => {
+    if (!/^https?:/i.test(url)) throw invalid(`the ${what} of ${name} is neither https nor http`)
+    if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${what} of ${name} is reached over plain http`)
+    return url
+  }
   const configured = (which: Endpoint, { certificate }: EndpointWish) => {
     const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
     return alias ?? options[which]
@@ -125,6 +147,8 @@ export function createAuthorizationServer(
       options.token_endpoint,
       options.mtls_endpoint_aliases,
     ]),
+    // The one of RFC 6749 section 5.2, and whatever this server says in its place.
+    clientErrors: ['invalid_client', ...(options.client_errors ?? [])],
     http,
     clock,
     known: (which, wish = {}) => configured(which, wish) ?? discovered(metadata?.known(), which, wish),
@@ -132,12 +156,12 @@ export function createAuthorizationServer(
       const { certificate } = wish
       const url = configured(which, wish) ?? discovered(await metadata?.get(wish), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
-      if (!/^https?:/i.test(url)) throw invalid(`the ${which} of ${name} is neither https nor http`)
-      if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
+      requireReachable(which, url)
       if (certificate && new URL(url).protocol !== 'https:')
         throw invalid(`the ${which} of ${name} is reached over plain http, where no certificate can be presented`)
       return url
     },
+    requireReachable,
     httpWith: (certificate) => (certificate ? certified.get(certificate) : http),
     async close() {
       await Promise.all([http.close(), certified.close()])

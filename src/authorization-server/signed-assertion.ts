@@ -1,5 +1,6 @@
 import { type KeyObject, randomUUID } from 'node:crypto'
-import { type JWTPayload, SignJWT } from 'jose'
+import type { JWTPayload } from 'jose'
+import { SignJWT } from 'jose/jwt/sign'
 
 /** Whom an assertion can be for: the server by one of its names. */
 export interface AssertionReceiver {

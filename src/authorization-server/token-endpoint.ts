@@ -44,7 +44,7 @@ export async function requestToken(request: TokenEndpointRequest): Promise<Issue
   const { response, secrets } = await send({ ...request, grant }, metadata)
   if (response.status !== 200) {
     const known = credential.secret ? [...secrets, credential.secret.read()] : secrets
-    throw await refusalOf(response, { secrets: known, grant, now: server.clock.now() })
+    throw await refusalOf(response, { secrets: known, grant, server })
   }
   const answer = await readAnswer(response)
   const fault = grant.findAnswerFault?.(answer)
@@ -117,24 +117,34 @@ const certificateAlert =
 /** A server that finds fault with the certificate may say so in TLS. @see https://www.rfc-editor.org/rfc/rfc8446#section-6.2 */
 function refusalOfCertificate(error: unknown): TokenRefusal | undefined {
   if (!(error instanceof TransportFault) || !certificateAlert.test(error.fault)) return undefined
-  return new TokenRefusal('invalid_client', `the certificate of the client was refused: ${error.message}`)
+  return new TokenRefusal(`the certificate of the client was refused: ${error.message}`, {
+    ofClient: true,
+    inTls: true,
+  })
 }
 
 async function refusalOf(
   response: Response,
-  { secrets, grant, now }: { readonly secrets: readonly string[]; readonly grant: Grant; readonly now: number },
+  {
+    secrets,
+    grant,
+    server,
+  }: { readonly secrets: readonly string[]; readonly grant: Grant; readonly server: AuthorizationServer },
 ): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
     return new GatewayError('authorization_server_unavailable', {
       reason: `the token endpoint answered ${status}`,
-      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), now),
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), server.clock.now()),
     })
   }
   const refusal = status >= 400 ? readRefusal(await response.text(), secrets) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
-    : new TokenRefusal(refusal.error, `the token endpoint answered ${status}: ${refusal.told}`, grant.credentialErrors)
+    : new TokenRefusal(`the token endpoint answered ${status}: ${refusal.told}`, {
+        error: refusal.error,
+        ofClient: [...server.clientErrors, ...(grant.credentialErrors ?? [])].includes(refusal.error),
+      })
 }
 
 /** Read here and not by the library, whose errors hold the whole answer, and which takes `expires_in` more strictly than servers write it. */

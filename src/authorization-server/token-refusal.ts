@@ -3,8 +3,10 @@ import { redacted, withoutSecrets } from './quoted-secrets.ts'
 
 /** An OAuth error of the token endpoint. */
 export class TokenRefusal extends GatewayError {
-  /** True if it is the credential that will not do: `invalid_client`, and `credentialErrors` of the grant. */
+  /** True if it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
   readonly ofClient: boolean
+  /** True where it is no answer, but TLS that did not take the certificate. */
+  readonly inTls: boolean
   /** True if the client gets nothing by this grant, whatever it asks for. */
   readonly ofGrant: boolean
   /**
@@ -13,10 +15,18 @@ export class TokenRefusal extends GatewayError {
    */
   readonly of: 'shown' | 'request' | undefined
 
-  /** What a server says may quote a secret, also in the place of a code, so that it is not kept. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
-  constructor(error: string, reason: string, credentialErrors: readonly string[] = []) {
+  /** What a server says may quote a secret, also in the place of a code: `error` is looked at, and not kept. */
+  constructor(
+    reason: string,
+    {
+      error,
+      ofClient,
+      inTls = false,
+    }: { readonly error?: string; readonly ofClient: boolean; readonly inTls?: boolean },
+  ) {
     super('authorization_server_refused', { reason })
-    this.ofClient = error === 'invalid_client' || credentialErrors.includes(error)
+    this.ofClient = ofClient
+    this.inTls = inTls
     this.ofGrant = error === 'unauthorized_client' || error === 'unsupported_grant_type'
     this.of = error === 'invalid_grant' ? 'shown' : error === 'invalid_request' ? 'request' : undefined
   }

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
-import { ConfigError, type Fault } from './config-error.ts'
+import { ConfigError, type Fault, formatPath } from './config-error.ts'
 import { issueFaults } from './issues.ts'
+import { applyPresets } from './presets.ts'
 import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
 import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
@@ -62,23 +63,24 @@ export function parseConfig(
   const document = readYaml(text)
   if (!document.usable) throw new ConfigError(file, sorted(document.faults))
   const faults: Fault[] = []
-  const values = substituteAll(
+  const written = substituteAll(
     withoutAnchors(document.values),
     [],
     { env, folder: dirname(resolve(file)) },
     (path, message) => faults.push(document.fault(path, message)),
   )
+  const { values, filled } = applyPresets(written)
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
   const unsubstituted = new Set(faults.map(({ path }) => path))
   if (!parsed.success) {
     const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
-    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)))
+    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)).map((fault) => withPreset(fault, filled)))
   }
   const findings = [...referenceFindings(values, { routes }), ...semanticFindings(values, now)]
   const told = (chosen: (finding: Finding) => unknown) =>
-    findings.filter(chosen).map(({ path, message }) => document.fault(path, message))
+    findings.filter(chosen).map(({ path, message }) => withPreset(document.fault(path, message), filled))
   faults.push(...told(({ warning, note }) => !warning && !note))
   if (!parsed.success || document.faults.length > 0 || faults.length > 0)
     throw new ConfigError(file, sorted([...document.faults, ...faults]))
@@ -86,9 +88,21 @@ export function parseConfig(
     ...parsed.data,
     file,
     hash: createHash('sha256').update(text).digest('hex'),
-    warnings: sorted([...told(({ warning }) => warning), ...plainSecrets(parsed.data, [], document)]),
+    // A default that is of no use here is nobody's mistake.
+    warnings: sorted([
+      ...told(({ warning, path }) => warning && !filled.has(formatPath(path))),
+      ...plainSecrets(parsed.data, [], document),
+    ]),
     notes: sorted(told(({ note }) => note)),
   }
+}
+
+/** A value that nobody wrote has no place in the file, so it is told where it is from. */
+function withPreset(fault: Fault, filled: ReadonlyMap<string, string>): Fault {
+  const preset = filled.get(fault.path)
+  return preset === undefined
+    ? fault
+    : { ...fault, message: `${fault.message}; that is from the preset ${preset}, and can be written here instead` }
 }
 
 /** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */

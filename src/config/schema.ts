@@ -4,6 +4,7 @@ import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
 import { duration, flag, listOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
+import { registrationFileOptions } from '../egress/registration/registration-options.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
 import { findBrowserFault } from '../ingress/browser-rule.ts'
@@ -112,6 +113,7 @@ export const configOptions = z.strictObject({
   authorization_servers: named(authorizationServer).default({}),
   clients: named(clientOptions).default({}),
   token_cache: tokenCacheOptions,
+  registrations: registrationFileOptions.optional(),
   routes: z.array(routeOptions).min(1, 'is an empty list: without a route nothing can be served'),
   identity_headers: identityHeadersOption
     .optional()

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
+import type { ClientAuthMethod, ClientCredential, Expiry } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
 import {
@@ -27,6 +27,12 @@ import {
 } from '../base/scalars.ts'
 import { Secret } from '../base/secret.ts'
 import { Substituted } from '../base/substituted.ts'
+import {
+  findIdentityFault,
+  type RegistrationOptions,
+  registrationOptions,
+  sharedMembers,
+} from './registration/registration-options.ts'
 
 const reservedParameters = [
   'grant_type',
@@ -87,7 +93,8 @@ const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unk
 
 const commonOptions = {
   authorization_server: text().describe('the name of the server that issues its tokens'),
-  client_id: text(),
+  client_id: text().optional().describe('what the server calls it; or registration'),
+  registration: registrationOptions.optional().describe('in place of client_id and client_secret: it registers itself'),
   grant: oneOf('client_credentials', 'jwt-bearer')
     .prefault('client_credentials')
     .describe('`jwt-bearer`: it gets its tokens for a signed assertion (RFC 7523), as service accounts do'),
@@ -107,7 +114,8 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
   const name = z.literal(method.name).describe('how it authenticates')
   const methodName = isDefault ? name.default(method.name) : name
   return z
-    .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options })
+    .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options, ...ownSecret(method) })
+    .check(identityRule(method))
     .refine(hasOneScopeKey, oneScopeKey)
     .refine((given) => given.tls_client_certificate_bound_access_tokens !== true || given.tls !== undefined, {
       ...ruleOverMap,
@@ -120,22 +128,46 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
     })
     .check(credentialRule(method))
-    .check(faultRule(['grant', 'grant_assertion'], findGrantFault))
+    .check(faultRule(['grant', 'grant_assertion', 'client_id', 'registration'], findGrantFault))
+    .meta({ anyOf: [{ required: ownKeys(method) }, { required: ['registration'] }] })
 }
 
 interface GrantOptions {
   readonly grant: 'client_credentials' | 'jwt-bearer'
   readonly grant_assertion?: GrantAssertionOptions | undefined
+  readonly registration?: unknown
 }
 
-function findGrantFault({ grant, grant_assertion: assertion }: GrantOptions): OptionFault | undefined {
-  if (grant === 'jwt-bearer') {
-    const message =
-      'is jwt-bearer, and has no grant_assertion beside it: the key that signs, and whose access it asks for'
-    return assertion ? findGrantAssertionFault(assertion) : { path: ['grant'], message }
+function findGrantFault({ grant, grant_assertion: assertion, registration }: GrantOptions): OptionFault | undefined {
+  if (grant !== 'jwt-bearer') {
+    const message = 'stands beside a grant that shows no assertion; write grant: jwt-bearer, or remove it'
+    return assertion && { path: ['grant_assertion'], message }
   }
-  const message = 'stands beside a grant that shows no assertion; write grant: jwt-bearer, or remove it'
-  return assertion && { path: ['grant_assertion'], message }
+  if (registration !== undefined)
+    return {
+      path: ['grant'],
+      message: 'is jwt-bearer beside registration, which gives no key to sign with; keep one of them',
+    }
+  if (assertion) return findGrantAssertionFault(assertion)
+  const message =
+    'is jwt-bearer, and has no grant_assertion beside it: the key that signs, and whose access it asks for'
+  return { path: ['grant'], message }
+}
+
+/** What tells editors apart a client that is known from one that registers itself. */
+function ownKeys({ options }: ClientAuthMethod): string[] {
+  return ['client_id', ...(Object.hasOwn(options, 'client_secret') ? ['client_secret'] : [])]
+}
+
+/** A secret is given, or else comes with the registration. */
+function ownSecret({ options }: ClientAuthMethod): { client_secret?: z.ZodOptional } {
+  const { client_secret: option } = options
+  return option instanceof z.ZodType ? { client_secret: option.optional() } : {}
+}
+
+function identityRule(method: ClientAuthMethod) {
+  const keys = ['token_endpoint_auth_method', 'client_id', 'client_secret', 'registration', 'scope', 'scopes']
+  return faultRule<Record<string, unknown>>(keys, (given) => findIdentityFault(method, given))
 }
 
 /** What no single key tells of a credential. */
@@ -146,9 +178,13 @@ function credentialRule(method: ClientAuthMethod) {
 
 function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {
   const { tls, grant } = given as { tls?: z.output<typeof tlsOptions>; grant?: string }
+  const awaitsSecret = Object.hasOwn(method.options, 'client_secret') && given.client_secret === undefined
   // With an assertion that shows who asks, the client itself may be unknown. @see https://www.rfc-editor.org/rfc/rfc7523#section-3.1
-  const fault = method.name === 'none' && grant === 'jwt-bearer' ? undefined : method.findFault?.(given)
-  return fault ?? (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
+  const isUnknown = method.name === 'none' && grant === 'jwt-bearer'
+  return (
+    (awaitsSecret || isUnknown ? undefined : method.findFault?.(given)) ??
+    (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
+  )
 }
 
 const [defaultMethod, ...otherMethods] = clientAuthMethods
@@ -164,19 +200,51 @@ export const clientOptions = z.preprocess(
 
 /** Which form a client has must be known before its values are read: the method may stand in a variable. */
 function readMethod(client: unknown): unknown {
-  const { token_endpoint_auth_method: method, grant, client_secret: secret } = Object(client) as Record<string, unknown>
-  if (method === undefined && secret === undefined && textOf(grant) === 'jwt-bearer')
-    return { ...Object(client), token_endpoint_auth_method: 'none' }
-  return method instanceof Substituted && !method.fromFile
-    ? { ...Object(client), token_endpoint_auth_method: method.read() }
-    : client
+  const { token_endpoint_auth_method: own, registration } = Object(client) as Readonly<Record<string, unknown>>
+  const member = Object(Object(registration).metadata).token_endpoint_auth_method as unknown
+  const usual = registration === undefined ? undefined : (methodNamed(textOf(member)) ?? defaultMethod).name
+  const method = own === undefined ? (usual ?? methodOfGrant(client)) : textOf(own)
+  if (method === undefined) return client
+  const read = { ...Object(client), token_endpoint_auth_method: method }
+  return registration === undefined ? read : { ...membersOf(registration, method), ...read }
 }
 
-function textOf(value: unknown): unknown {
-  return value instanceof Substituted && !value.fromFile ? value.read() : value
+/** Whoever shows an assertion, and has no secret, shows nothing else. */
+function methodOfGrant(client: unknown): string | undefined {
+  const { grant, client_secret: secret } = Object(client) as Readonly<Record<string, unknown>>
+  return textOf(grant) === 'jwt-bearer' && secret === undefined ? 'none' : undefined
+}
+
+/** Whoever says something of the client in its metadata need not say it again beside it. */
+function membersOf(registration: unknown, method: string): Readonly<Record<string, unknown>> {
+  const metadata = Object(Object(registration).metadata) as Readonly<Record<string, unknown>>
+  const keys = { ...commonOptions, ...methodNamed(method)?.options }
+  const shared = sharedMembers.filter((name) => Object.hasOwn(keys, name) && metadata[name] !== undefined)
+  return Object.fromEntries(shared.map((name) => [name, metadata[name]]))
+}
+
+function textOf(value: unknown): string | undefined {
+  if (value instanceof Substituted && !value.fromFile) return value.read()
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The method of this name, as registered with IANA. */
+export function methodNamed(name: string | undefined): ClientAuthMethod | undefined {
+  const methods: readonly ClientAuthMethod[] = clientAuthMethods
+  return methods.find((method) => method.name === name)
 }
 
 export type ClientOptions = z.output<typeof clientOptions>
+
+/** A client of which it is known who it is. */
+export type KnownClient = ClientOptions & { readonly client_id: string }
+
+/** A client that registers itself. */
+export type RegisteringClient = ClientOptions & { readonly registration: RegistrationOptions }
+
+export function isRegistering(client: ClientOptions): client is RegisteringClient {
+  return client.registration !== undefined
+}
 
 /** Who a client is, and what it shows beside that for its tokens. */
 export interface Credential extends ClientCredential {
@@ -184,11 +252,12 @@ export interface Credential extends ClientCredential {
   readonly assertion?: GrantAssertion
 }
 
-/** The credential of a client, by its authentication method and its grant. */
+/** The credential of a client whose secret is there, by its authentication method and its grant. */
 export function createCredential(client: ClientOptions): Credential {
   const credential = createMethodCredential(client)
-  const assertion = client.grant_assertion && createGrantAssertion(client.grant_assertion, client.client_id)
-  if (!assertion) return credential
+  const { grant_assertion: options, client_id: clientId } = client
+  if (!options || clientId === undefined) return credential
+  const assertion = createGrantAssertion(options, clientId)
   return {
     ...credential,
     assertion,
@@ -199,11 +268,17 @@ export function createCredential(client: ClientOptions): Credential {
 }
 
 function createMethodCredential(client: ClientOptions): ClientCredential {
-  const methods: readonly ClientAuthMethod[] = clientAuthMethods
-  const method = methods.find(({ name }) => name === client.token_endpoint_auth_method)
+  const method = methodNamed(client.token_endpoint_auth_method)
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
   const credential = method.create(client)
   return client.tls && !credential.tls ? withCertificate(credential, client.tls) : credential
+}
+
+/** What of a client's credential is good no more at some date. */
+export function expiriesOf(client: ClientOptions): readonly Expiry[] {
+  const awaitsSecret =
+    isRegistering(client) && 'client_secret' in (methodNamed(client.token_endpoint_auth_method)?.options ?? {})
+  return awaitsSecret ? [] : (createCredential(client).expiries?.() ?? [])
 }
 
 /** Every secret of a client, its certificate and keys among them. */

@@ -35,6 +35,14 @@ export interface TokenRequest {
   kindKey(): string
   /** Which client, as configured, with which secrets and keys, to the letter, sends it. */
   clientKey(reading?: 'again'): string
+  /**
+   * For a client that registers itself: resolves once it is known who it is, and is `undefined` where it is. Nothing else
+   * here may be asked before.
+   * @throws {GatewayError}
+   */
+  prepare?(): Promise<void> | undefined
+  /** For such a client: what it was refused with may have been replaced, or is now. */
+  renewRegistration?(): Promise<void>
   /** What is wrong with the files of the credential, while what they held before is still used. */
   credentialFault(): string | undefined
   /** Asks the authorization server. @throws {GatewayError} as `requestToken` does, and `invalid_token` for a caller's token */
@@ -69,6 +77,7 @@ interface Apart<Part> {
 
 export interface TokenRequestContext {
   readonly name: string
+  /** With its client_id: one that registers itself is another one once it has done so. */
   readonly client: ClientOptions
   readonly server: AuthorizationServer
   /** The route's own wishes win over the client's. */
@@ -78,19 +87,23 @@ export interface TokenRequestContext {
   readonly credential?: Credential
 }
 
-/** Makes a token request ready, once for all the requests of a route. */
+/** Makes a token request ready, once for all the requests of a route. @throws {TypeError} for a client without client_id */
 export function createTokenRequest(context: TokenRequestContext): TokenRequest {
-  return prepare(context)()
+  return createTokenRequests(context)()
 }
 
-/** Makes the exchange of tokens ready, once for all the requests of a route. @see https://www.rfc-editor.org/rfc/rfc8693 */
-export function createTokenExchange(context: TokenRequestContext): TokenExchange {
-  return { requestFor: prepare(context) }
-}
+/** The token requests of a route: one for each caller whose token is exchanged, and without a caller the one for all. */
+export type TokenRequests = (subject?: Subject) => TokenRequest
 
-/** All that does not depend on the caller is done once. */
-function prepare(context: TokenRequestContext): (subject?: Subject) => TokenRequest {
+/**
+ * Makes the token requests of a route ready: all that does not depend on the caller is done once.
+ * @throws {TypeError} for a client without client_id
+ * @see https://www.rfc-editor.org/rfc/rfc8693
+ */
+export function createTokenRequests(context: TokenRequestContext): TokenRequests {
   const { name, client, server, token, credential = createCredential(context.client) } = context
+  const { client_id: clientId } = client
+  if (clientId === undefined) throw new TypeError(`the client ${name} has no client_id`)
   const { scopes, parameters, canonical } = wishesOf(context, credential)
   const keysOf = rememberKeys(context.cache, canonical)
   const subjectType = subjectTypeOf(token)
@@ -100,7 +113,7 @@ function prepare(context: TokenRequestContext): (subject?: Subject) => TokenRequ
   const readAgain = (reading?: 'again') => {
     if (reading) for (const secret of secrets) secret.read()
   }
-  const sendBy = (grant: Grant) => requestToken({ server, clientId: client.client_id, credential, grant, parameters })
+  const sendBy = (grant: Grant) => requestToken({ server, clientId, credential, grant, parameters })
   const common = {
     client: name,
     scopes,

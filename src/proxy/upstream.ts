@@ -2,7 +2,7 @@ import type { Agent } from 'node:http'
 import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
-import { createUpstreamAgents } from './upstream-agents.ts'
+import { createUpstreamPools, type UpstreamPools } from './upstream-agents.ts'
 
 /** Where a route's requests go, and how they get there. */
 export interface Upstream {
@@ -29,12 +29,22 @@ export interface Upstream {
   close(): void
 }
 
-/** Makes an upstream ready, once for all its requests. A certificate that the token is bound to wins over its own. */
-export function createUpstream(options: UpstreamOptions, certificate?: ClientCertificate): Upstream {
+export interface UpstreamContext {
+  /** The one that the token is bound to; it wins over the upstream's own. */
+  readonly certificate?: ClientCertificate | undefined
+  /** Those of the gateway. */
+  readonly pools?: UpstreamPools
+}
+
+/** Makes an upstream ready, once for all its requests. */
+export function createUpstream(
+  options: UpstreamOptions,
+  { certificate, pools = createUpstreamPools() }: UpstreamContext = {},
+): Upstream {
   const url = new URL(options.url)
   const encrypted = url.protocol === 'https:'
   const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
-  const agents = createUpstreamAgents(tls, certificate ?? upstreamCertificate(options.tls))
+  const agents = pools.agentsFor(url.origin, tls, certificate ?? upstreamCertificate(options.tls))
   const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
   const dropped = segmentsOf(options.strip_prefix ?? '').length
   return {

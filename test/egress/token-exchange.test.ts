@@ -7,7 +7,7 @@ import { clientOptions, tokenOptions } from '../../src/egress/client.ts'
 import type { TokenCache } from '../../src/egress/token-cache/define.ts'
 import { createTokenCache, tokenCacheOptions } from '../../src/egress/token-cache/index.ts'
 import { createMemoryTokenCache } from '../../src/egress/token-cache/memory.ts'
-import { createTokenExchange, type TokenExchange } from '../../src/egress/token-request.ts'
+import { createTokenRequests, type TokenExchange } from '../../src/egress/token-request.ts'
 import { createTokenSource, type TokenSource } from '../../src/egress/token-source.ts'
 import { createServer, failureOf } from '../authorization-server/asking.ts'
 import { answerWith } from '../harness/authorization-server.ts'
@@ -55,7 +55,7 @@ function start(redis?: { readonly url: string; readonly key: string }, random = 
   const client = clientOptions.parse({ authorization_server: 'sso', client_id: 'gateway', client_secret: clientSecret })
   const exchange = (more: object = {}) => {
     const token = tokenOptions.parse({ client: 'gateway', exchange: 'subject_token', ...more })
-    return createTokenExchange({ name: 'gateway', client, server, token, cache })
+    return { requestFor: createTokenRequests({ name: 'gateway', client, server, token, cache }) }
   }
   stops.push(source.close, server.close)
   return { source, exchange }

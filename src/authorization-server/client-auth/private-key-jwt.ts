@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { keyFaultOf } from '../../base/private-key.ts'
 import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
 import { addSignedAssertion, assertionOptions } from './assertion.ts'
@@ -24,6 +25,14 @@ export const privateKeyJwt = defineClientAuthMethod({
     ...assertionOptions,
   },
   findFault: (options) => keyFaultOf(() => createSigningKey(options)),
+  describe(options) {
+    const { key, alg, kid } = createSigningKey(options).read()
+    const jwk = createPublicKey(key).export({ format: 'jwk' })
+    return {
+      jwks: { keys: [{ ...jwk, use: 'sig', alg, ...(kid !== undefined && { kid }) }] },
+      token_endpoint_auth_signing_alg: alg,
+    }
+  },
   create(options) {
     const signingKey = createSigningKey(options)
     return {

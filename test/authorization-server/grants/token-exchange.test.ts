@@ -26,7 +26,7 @@ const subject = registerSecret('accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC')
 const exchange = (requestedType?: string) =>
   requestToken({
     server,
-    clientId: client.client_id,
+    clientId: 'rs08',
     credential: createCredential(client),
     grant: tokenExchange({ token: subject, type: tokenTypes.access_token, requestedType }),
     parameters: [['resource', 'https://backend.example.com/api']],
