@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
-import { duration, flag, listOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
+import { duration, flag, listOf, oneOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
@@ -12,7 +12,7 @@ import { findReportModeFault, reportModeOptions } from '../ingress/report-mode.t
 import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
 import { hostPattern, pathOptions } from '../routes/path-options.ts'
-import { address, listenerOptions } from './listener.ts'
+import { adminOptions, listenerOptions } from './listener.ts'
 
 /** The name that the user gives to a listener, a server or a client. */
 const name = () =>
@@ -49,6 +49,9 @@ export const routeOptions = z
     hosts: listOf(hostPattern())
       .optional()
       .describe('on such a route: further hosts that it may be asked for by, as in `host`'),
+    preflight: oneOf('forward')
+      .optional()
+      .describe('`forward`: what browsers ask before a page of another origin may (CORS) goes on without a token'),
     ...reportModeOptions,
     token: tokenOptions.optional(),
     ...proxyRouteOptions,
@@ -89,7 +92,7 @@ export const routeOptions = z
     message: 'stands on a route without require, where no token of the caller expires: remove it',
   })
   .check(faultRule(['mode', 'until'], findReportModeFault))
-  .check(faultRule(['browsers', 'hosts'], findBrowserFault))
+  .check(faultRule(['browsers', 'hosts', 'preflight'], findBrowserFault))
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
 const authorizationServer = authorizationServerOptions({
@@ -100,7 +103,7 @@ const authorizationServer = authorizationServerOptions({
 /** The whole file. */
 export const configOptions = z.strictObject({
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
-  admin: z.strictObject({ address: address().describe('/healthz, /readyz and /metrics') }).optional(),
+  admin: adminOptions.optional(),
   shutdown_grace: duration()
     .prefault('30s')
     .describe('how long requests in flight may take to finish when the process stops'),

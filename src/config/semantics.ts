@@ -8,7 +8,8 @@ import { judgeUntil } from '../ingress/report-mode.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
-import { defaultListener, listenerOptions } from './listener.ts'
+import { forwardProxyFindings } from './forward-proxy-findings.ts'
+import { adminOptions, defaultListener, listenerOptions } from './listener.ts'
 import { everybodyAmong, listenerFindings } from './listener-findings.ts'
 import type { Finding } from './references.ts'
 import { nameFindings } from './route-names.ts'
@@ -42,6 +43,7 @@ export function semanticFindings(values: unknown, now: number): Finding[] {
       routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
     ),
     ...patternFindings(routes, listeners),
+    ...proxyFindings(values, routes),
     ...listenerFindings(listeners, new Set(routes.flatMap(({ route }) => admittingByNetwork(route, listeners)))),
     ...Object.entries(Object(clients)).flatMap(([name, client]) => expiryFindings(name, client)),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
@@ -116,6 +118,29 @@ function upstreamFindings({ upstream, path, token }: RouteOptions, index: number
 /** The listener on which the route asks for the caller's address. */
 function admittingByNetwork({ callers, listener }: RouteOptions, listeners: unknown): string[] {
   return callers?.networks ? [listener ?? defaultListener(listeners)] : []
+}
+
+/** The forward proxies, each with the routes that it has and all addresses of this process. */
+function proxyFindings(
+  values: unknown,
+  routes: readonly { readonly index: number; readonly route: RouteOptions }[],
+): Finding[] {
+  const { listeners, admin } = Object(values) as { readonly listeners?: unknown; readonly admin?: unknown }
+  const known = Object.entries(Object(listeners)).flatMap(([name, value]) => {
+    const { data } = listenerOptions.safeParse(value)
+    return data ? [{ name, listener: data }] : []
+  })
+  const { data: ofAdmin } = adminOptions.safeParse(admin)
+  const own = new Map([
+    ...known.map(({ name, listener }) => [`listeners.${name}`, listener.address] as const),
+    ...(ofAdmin ? [['admin', ofAdmin.address] as const] : []),
+  ])
+  const proxied = routes.map(({ index, route }) => ({
+    host: route.host,
+    listener: route.listener ?? defaultListener(listeners),
+    label: `routes[${index}]`,
+  }))
+  return known.flatMap(({ name, listener }) => forwardProxyFindings(listener, { name, routes: proxied, own }))
 }
 
 /** As with `public`: whoever is let in uses the gateway's own credentials. */

@@ -35,6 +35,8 @@ export interface ForwardRequest extends OutgoingHead {
   readonly reauthorize?: (() => Promise<OutgoingHead | undefined>) | undefined
   /** Given with a token: the head with one that is good now, for a caller who took its time with the body. */
   readonly refresh?: (() => Promise<OutgoingHead>) | undefined
+  /** Given where a URL of the upstream's own, in the head of its answer, becomes one that leads the caller here again. */
+  readonly relocate?: ((location: string) => string) | undefined
   /** Given where the caller asks for a WebSocket, and the connection is there to be taken over. */
   readonly upgrade?:
     | {

@@ -1,6 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import type { Socket } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly certificate?: PresentedCertificate | undefined
   /** The name that the certificate must have; empty for an address, which is verified as such. */
   readonly serverName: string
+  /** How its name is looked up; default: as Node does it. */
+  readonly lookup?: LookupFunction
 }
 
 /** The connections to one upstream. */
@@ -31,8 +33,13 @@ const idleMilliseconds = 4000
  * connections are open.
  */
 export function createUpstreamAgent(options: AgentOptions): UpstreamAgent {
-  const { encrypted, keepAlive, serverName } = options
-  const connections = { keepAlive, maxSockets: Number.POSITIVE_INFINITY, timeout: idleMilliseconds }
+  const { encrypted, keepAlive, serverName, lookup } = options
+  const connections = {
+    keepAlive,
+    maxSockets: Number.POSITIVE_INFINITY,
+    timeout: idleMilliseconds,
+    ...(lookup && { lookup }),
+  }
   // Node would take the name to verify from Host, which with `host: preserve` is the caller's to choose.
   const tls = { servername: serverName, rejectUnauthorized: true }
   const agent = encrypted

@@ -1,6 +1,8 @@
 import type { Agent } from 'node:http'
+import type { LookupFunction } from 'node:net'
 import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
+import { createRelocation, type Relocation } from './location.ts'
 import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
 import { createUpstreamAgents } from './upstream-agents.ts'
 
@@ -25,16 +27,28 @@ export interface Upstream {
    * @throws GatewayError `invalid_target` for one that is no path
    */
   rewrite(target: string): string
+  /** The reverse, for a URL in an answer: see `createRelocation`. Missing where `rewrite_location` is off. */
+  readonly relocate: Relocation | undefined
   /** Closes idle connections; requests in flight finish. */
   close(): void
 }
 
-/** Makes an upstream ready, once for all its requests. A certificate that the token is bound to wins over its own. */
-export function createUpstream(options: UpstreamOptions, certificate?: ClientCertificate): Upstream {
+export interface UpstreamParts {
+  /** One that the token is bound to; it wins over the upstream's own. */
+  readonly certificate?: ClientCertificate | undefined
+  /** How its name is looked up. Default: as everywhere else. */
+  readonly lookup?: LookupFunction
+}
+
+/** Makes an upstream ready, once for all its requests. */
+export function createUpstream(options: UpstreamOptions, { certificate, lookup }: UpstreamParts = {}): Upstream {
   const url = new URL(options.url)
   const encrypted = url.protocol === 'https:'
   const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
-  const agents = createUpstreamAgents(tls, certificate ?? upstreamCertificate(options.tls))
+  const agents = createUpstreamAgents(
+    { ...tls, ...(lookup && { lookup }) },
+    certificate ?? upstreamCertificate(options.tls),
+  )
   const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
   const dropped = segmentsOf(options.strip_prefix ?? '').length
   return {
@@ -51,6 +65,9 @@ export function createUpstream(options: UpstreamOptions, certificate?: ClientCer
       return agents.current().fresh.agent
     },
     rewrite: (target) => rewriteTarget(target, base, dropped),
+    relocate: options.rewrite_location
+      ? createRelocation({ url, base, prefix: options.strip_prefix ?? '' })
+      : undefined,
     close: () => agents.retire(),
   }
 }
