@@ -20,8 +20,9 @@ export function createRelocation({ url, base, prefix }: RelocationOptions): Relo
   const origins = hosts.flatMap((host) => [`${url.protocol}//${host}`, `//${host}`])
   return (location, callerUrl) => {
     const own = origins.find((origin) => beginsWith(location, origin))
-    const rest = own === undefined ? undefined : location.slice(own.length)
-    const isMine = rest?.startsWith(base) && endsPart(rest, base.length)
+    if (own === undefined) return location
+    const rest = location.slice(own.length)
+    const isMine = rest.startsWith(base) && endsPart(rest, base.length)
     return isMine ? `${callerUrl}${prefix}${rest.slice(base.length)}` : location
   }
 }
