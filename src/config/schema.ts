@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
-import { duration, flag, listOf, oneOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
+import { duration, flag, listOf, oneOf, oneOrMore, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
@@ -102,6 +102,11 @@ const authorizationServer = authorizationServerOptions({
 
 /** The whole file. */
 export const configOptions = z.strictObject({
+  include: oneOrMore(text())
+    .optional()
+    .describe(
+      'further files with routes, and nothing else: paths or patterns such as routes/*.yaml, relative to this file',
+    ),
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
   admin: adminOptions.optional(),
   shutdown_grace: duration()
@@ -125,5 +130,8 @@ export type RouteOptions = z.output<typeof routeOptions>
 /** The JSON Schema (draft 2020-12) of the file, for editors; `scopegate schema` prints it. */
 export function configJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(configOptions, { io: 'input', unrepresentable: 'any' })
-  return { title: 'scopegate configuration', ...schema, patternProperties: { '^x-': {} } }
+  const { required: _, ...rest } = schema
+  // Whoever includes routes needs none here.
+  const anyOf = [{ required: ['routes'] }, { required: ['include'] }]
+  return { title: 'scopegate configuration', ...rest, anyOf, patternProperties: { '^x-': {} } }
 }
