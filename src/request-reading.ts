@@ -38,7 +38,6 @@ export function readRequest({ request, target, listener, parts, outcome, upgrade
   if (proxied) Object.assign(outcome, { host: proxied.host, path: proxied.path })
   const host = readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion)
   const overrides = readMethodOverrides(rawHeaders)
-  const isPlain = overrides.length === 0 && !hasBody(framing)
   return {
     target: readRequestTarget(proxied?.path ?? target, { targetLength: listener.options.limits.target_length }),
     // What the target says of the host counts, whatever Host does; a request without a sound Host is refused all the same.
@@ -49,7 +48,8 @@ export function readRequest({ request, target, listener, parts, outcome, upgrade
     proxied,
     methods: [method, ...overrides] as [string, ...string[]],
     /** The method that a browser asks for in a preflight, which never has a body, nor means another method than its own. */
-    preflightFor: method === 'OPTIONS' && isPlain ? readPreflight(rawHeaders) : undefined,
+    preflightFor:
+      method === 'OPTIONS' && overrides.length === 0 && !hasBody(framing) ? readPreflight(rawHeaders) : undefined,
     framing,
     expectsContinue,
   }

@@ -9,18 +9,15 @@ import type { Listener, Route } from './wiring.ts'
  * @throws {GatewayError} as `RouteTable.match` does
  */
 export function chooseRoute({ listener, outcome }: Exchange, reading: Reading): Route {
-  const route = findRoute(listener, reading)
-  outcome.route = route.name
-  return route
-}
-
-function findRoute(listener: Listener, reading: Reading): Route {
   const { proxied } = reading
-  const passed = proxied && listener.proxy?.passThrough.get(passKey(proxied))
-  if (passed) return passed
   // A route without a host would answer for every host that a caller thinks of.
   const { routes } = proxied && listener.proxy ? listener.proxy : listener
-  return findPreflight(routes, reading) ?? routes.match(reading)
+  const passed = proxied && listener.proxy?.passThrough.get(passKey(proxied))
+  const preflight = passed ? undefined : findPreflight(routes, reading)
+  if (preflight) outcome.preflight = true
+  const route = passed ?? preflight ?? routes.match(reading)
+  outcome.route = route.name
+  return route
 }
 
 /**

@@ -57,13 +57,18 @@ function passedFindings(passed: readonly Authority[], at: number, { path, proxie
   const place = [...path, 'forward_proxy', 'pass_through', at]
   const [listening] = [...own].find(([, address]) => isReachedBy(address, authority)) ?? []
   if (listening !== undefined)
-    return [{ path: place, message: `is this gateway's own address (${listening}), which is nobody's to pass through` }]
+    return [
+      {
+        path: place,
+        message: `is this gateway's own address (${listening}), to which requests would come back; remove it`,
+      },
+    ]
   const route = proxied.find(({ host }) => canonicalPattern(host ?? '') === authority.host)
   if (route)
     return [
       {
         path: place,
-        message: `is the host of ${route.label} too, whose requests would go on without what it adds; keep one of them`,
+        message: `is the host of ${route.label} too, and its requests would go past that route, without a token; keep one of them`,
       },
     ]
   const isRepeated = passed.slice(0, at).some((earlier) => passKey(earlier) === passKey(authority))

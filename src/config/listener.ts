@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { duration, flag, httpUrl, integer, listOf, network, parsedText, size } from '../base/scalars.ts'
+import { duration, flag, httpUrl, integer, judgedText, listOf, network, parsedText, size } from '../base/scalars.ts'
 import { listenerTlsOptions } from '../ingress/listener-tls.ts'
 import { type Authority, readAuthority } from '../routes/host.ts'
 
@@ -23,15 +23,22 @@ export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8
 /** Every address of this machine, to whoever connects to it. */
 export const everyAddress: readonly string[] = ['0.0.0.0', '[::]']
 
-/** A host with `*` would let callers choose where the gateway connects to. */
+const passedExample = 'one host such as intranet.example or intranet.example:8080, without scheme and path'
+
+const parsePassedHost = (given: string) => {
+  const authority = readAuthority(given, 80)
+  return authority && everyAddress.includes(authority.host) ? undefined : authority
+}
+
+function passedHostFault(given: string): string | undefined {
+  // The value is not repeated: it may hold a password.
+  if (given.includes('@')) return `must be ${passedExample}`
+  if (given.includes('*')) return `is "${given}", and a pattern would let callers choose where to: name each host`
+  return parsePassedHost(given) ? undefined : `is "${given}", and must be ${passedExample}`
+}
+
 const passedHost = () =>
-  parsedText<Authority>(
-    'one host, such as intranet.example or intranet.example:8080, without scheme, path and *',
-    (given) => {
-      const authority = readAuthority(given, 80)
-      return authority && everyAddress.includes(authority.host) ? undefined : authority
-    },
-  )
+  judgedText(passedExample, passedHostFault).transform((given): Authority => parsePassedHost(given) ?? z.NEVER)
 
 const forwardProxyBlock = z.strictObject({
   pass_through: listOf(passedHost())
