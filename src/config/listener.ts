@@ -18,7 +18,7 @@ function parseAddress(text: string): Address | undefined {
   return { host: ipv6 ?? name ?? '', port: Number(port) }
 }
 
-export const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8080 or [::1]:8080', parseAddress)
+const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8080 or [::1]:8080', parseAddress)
 
 /** Every address of this machine, to whoever connects to it. */
 export const everyAddress: readonly string[] = ['0.0.0.0', '[::]']
@@ -27,7 +27,9 @@ const passedExample = 'one host such as intranet.example or intranet.example:808
 
 const parsePassedHost = (given: string) => {
   const authority = readAuthority(given, 80)
-  return authority && everyAddress.includes(authority.host) ? undefined : authority
+  // `127.1` and `0` are names here, and addresses to whoever connects.
+  const isPlain = authority && URL.parse(`http://${authority.host}`)?.hostname === authority.host
+  return isPlain && !everyAddress.includes(authority.host) ? authority : undefined
 }
 
 function passedHostFault(given: string): string | undefined {

@@ -7,6 +7,7 @@ import { testAuthority } from '../harness/certificates.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { type SecuredApi, startSecuredApi } from '../harness/secured-api.ts'
 import { headerValues } from '../harness/seen-request.ts'
+import { startUpstream } from '../harness/upstream.ts'
 
 /*
  * Programs as they are, with the standard HTTP client of their language. Neither they nor their URLs change when the API
@@ -61,6 +62,18 @@ function expectTokens(count: number): void {
     Array(count).fill([expect.stringMatching(/^Bearer ./)]),
   )
 }
+
+it.skipIf(!has('curl', '--version') || !has('python3', '--version'))(
+  'hosts in no_proxy are asked as ever',
+  async () => {
+    const own = await startUpstream((_, response) => response.end('direct'))
+    const env = { ...proxyVariables(), no_proxy: 'localhost,127.0.0.1,.intranet.example' }
+    expect(await run('curl', ['-sS', own.url], env)).toEqual(['direct'])
+    expect(await run('python3', [source('fetch.py'), own.url], env)).toEqual(['urllib 200 direct', 'urllib direct'])
+    expect(own.requests.map(({ headers }) => headers.via)).toEqual([undefined, undefined, undefined])
+    await own.stop()
+  },
+)
 
 describe('a program that knows nothing of OAuth gets through with the proxy as the only change', () => {
   it.skipIf(!has('curl', '--version'))('curl', async () => {

@@ -1,7 +1,9 @@
+import { createServer } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { testAuthority } from '../harness/certificates.ts'
 import { type RunningGateway, startGateway } from '../harness/gateway.ts'
+import { listen } from '../harness/listen.ts'
 import { ask } from '../harness/raw-client.ts'
 import { type SecuredApi, startSecuredApi } from '../harness/secured-api.ts'
 import { headerValues } from '../harness/seen-request.ts'
@@ -136,10 +138,28 @@ describe('a host that is passed through', () => {
   })
 
   it('keeps the URLs in its answers', async () => {
-    intranet.answer((_, response) => response.writeHead(302, { location: `${intranet.url}/b` }).end())
-    const answer = await ask(gateway.port, request(`http://localhost:${intranet.port}/a`))
-    expect(answer.headers.location).toBe(`${intranet.url}/b`)
+    const location = `http://localhost:${intranet.port}/b`
+    intranet.answer((_, response) => response.writeHead(302, { location }).end())
+    const answer = await ask(gateway.port, request(`http://LOCALHOST:${intranet.port}/a`))
+    expect(answer.headers.location).toBe(location)
   })
+})
+
+it('in an application, a whole URL that no route owns is refused, and never taken for one of its own paths', async () => {
+  const passedOn: unknown[] = []
+  const { serverOptions, middleware } = gateway.gateway
+  const server = createServer(serverOptions, (incoming, response) =>
+    middleware(incoming, response, () => {
+      passedOn.push(incoming.url)
+      response.end('of the application')
+    }),
+  )
+  const { port, stop } = await listen(server)
+  expect((await ask(port, request('http://other.example/login'))).status).toBe(404)
+  expect((await ask(port, request('http://api.partner.example/a'))).body).toBe('hello, GET /a')
+  expect((await ask(port, 'GET /login HTTP/1.1\r\nHost: a\r\n\r\n')).body).toBe('of the application')
+  expect(passedOn).toEqual(['/login'])
+  await stop()
 })
 
 it('a listener that is no forward proxy refuses whole URLs, as it always did', async () => {
