@@ -156,6 +156,13 @@ describe('a host in disguise is refused', () => {
     expect(gateway.log.text()).not.toContain('password')
   })
 
+  it('and the log says of userinfo what it was, and not who', async () => {
+    await expectRefused('http://user:password@open.example/', 400, 'invalid_target')
+    expect(gateway.lastLine()).toMatchObject({ reason: 'userinfo in the URL' })
+    expect(gateway.lastLine()).not.toHaveProperty('path')
+    expect(gateway.lastLine()).not.toHaveProperty('host')
+  })
+
   it('https is no http, in any letter case', async () => {
     await expectRefused('https://open.example/', 501, 'https_not_proxied')
     await expectRefused('HTTPS://open.example/', 501, 'https_not_proxied')

@@ -25,6 +25,7 @@ beforeAll(async () => {
 listeners:
   legacy:
     address: 127.0.0.1:8081
+    public_url: https://gateway.example
     forward_proxy: { pass_through: ["localhost:${intranet.port}"] }
   plain: { address: 127.0.0.1:8082 }
 authorization_servers: { sso: { issuer: "${sso.issuer}" } }
@@ -142,6 +143,11 @@ describe('a host that is passed through', () => {
     intranet.answer((_, response) => response.writeHead(302, { location }).end())
     const answer = await ask(gateway.port, request(`http://LOCALHOST:${intranet.port}/a`))
     expect(answer.headers.location).toBe(location)
+  })
+
+  it('gets the host that the configuration names, in its spelling', async () => {
+    await ask(gateway.port, request(`http://LOCALHOST.:${intranet.port}/a`).replace(/Host: .*/, 'Host: LOCALHOST.'))
+    expect(headerValues(last(intranet), 'host')).toEqual([`localhost:${intranet.port}`])
   })
 })
 

@@ -36,6 +36,7 @@ describe('a route with a host', () => {
     ['api.example.com.', 'exact'],
     ['www.example.com', 'wide'],
     ['a.b.example.com', 'wide'],
+    ['x.api.example.com', 'wide'],
     ['shop.eu.example.com', 'deep'],
     ['eu.example.com', 'wide'],
     ['[::1]:80', 'address'],
