@@ -12,7 +12,9 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 
 FROM node:24.21.0-slim
+# A container begins with an empty cache folder, and would fill it for nobody.
 ENV NODE_ENV=production \
+    NODE_DISABLE_COMPILE_CACHE=1 \
     SCOPEGATE_CONFIG=/etc/scopegate/scopegate.yaml
 WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules

@@ -66,7 +66,7 @@ routes: [{ path: /customers/**, ${route}, upstream: "${upstream}" }]
 `,
   )
   const profiling = profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}.cpuprofile`] : []
-  const args = [...profiling, pathOf('../src/cli/main.ts'), 'serve', '--config', file]
+  const args = [...profiling, pathOf(process.env.SRC ? '../src/cli/main.ts' : '../dist/cli/main.js'), 'serve', '--config', file]
   return startProgram({ args, env: { CLIENT_SECRET: client.client_secret }, logFile }, cores)
 }
 

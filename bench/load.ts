@@ -55,16 +55,19 @@ export interface Load {
   stop(): Promise<void>
 }
 
-/** Keeps 64 connections busy: on each, the next request goes out once the last one is answered. */
-export async function startLoad(port: number, request: string): Promise<Load> {
-  const bytes = Buffer.from(request)
+/**
+ * Keeps 64 connections busy: on each, the next request goes out once the last one is answered. It is always the same one,
+ * or what the function gives each time.
+ */
+export async function startLoad(port: number, request: string | (() => Buffer)): Promise<Load> {
+  const nextRequest = typeof request === 'string' ? always(Buffer.from(request)) : request
   let latencies: number[] = []
   let failures = 0
   let stopping = false
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
   const ended = Promise.all(sockets.map((socket) => once(socket, 'close')))
   for (const socket of sockets) {
-    ask(socket, bytes, (milliseconds, good) => {
+    ask(socket, nextRequest, (milliseconds, good) => {
       latencies.push(milliseconds)
       if (!good) failures += 1
       return !stopping
@@ -87,14 +90,18 @@ export async function startLoad(port: number, request: string): Promise<Load> {
   }
 }
 
+function always(bytes: Buffer): () => Buffer {
+  return () => bytes
+}
+
 async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')
   return socket.on('error', () => socket.destroy())
 }
 
-/** Sends the request again and again, as long as `next` wants another one. */
-function ask(socket: Socket, request: Buffer, next: (milliseconds: number, good: boolean) => boolean): void {
+/** Sends one request after the other, as long as `next` wants another one. */
+function ask(socket: Socket, nextRequest: () => Buffer, next: (milliseconds: number, good: boolean) => boolean): void {
   let missing: number | undefined
   let begun: Buffer | undefined
   let sentAt = performance.now()
@@ -119,7 +126,7 @@ function ask(socket: Socket, request: Buffer, next: (milliseconds: number, good:
       return
     }
     sentAt = now
-    socket.write(request)
+    socket.write(nextRequest())
   })
-  socket.write(request)
+  socket.write(nextRequest())
 }

@@ -34,6 +34,11 @@ export function formatTable(rounds: readonly Round[], reference: string, names: 
       `${(of('busy') * 100).toFixed(0)} %`,
     ]
   })
+  return layOut(headings, rows)
+}
+
+/** A table in Markdown that can be read as it stands. */
+export function layOut(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, headings.map((_, column) => (column === 0 ? '---' : '---:')), ...rows]
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   const padded = (cell: string, column: number) =>
@@ -51,11 +56,11 @@ function ratiosOf(rounds: readonly Round[], name: string, other: string): number
   return rounds.map((round) => (round.get(name)?.cpu ?? Number.NaN) / (round.get(other)?.cpu ?? Number.NaN))
 }
 
-function spread(ratios: readonly number[]): string {
+export function spread(ratios: readonly number[]): string {
   return `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other)
   const middle = (sorted.length - 1) / 2
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2

@@ -1,5 +1,7 @@
 import { clientAuthMethods } from '../src/authorization-server/client-auth/index.ts'
+import { presets } from '../src/authorization-server/presets/index.ts'
 import { errorCodes } from '../src/base/errors.ts'
+import { settingOf } from '../src/cli/presets.ts'
 import { configJsonSchema } from '../src/config/schema.ts'
 import { type Doubt, doubts } from '../src/routes/doubts.ts'
 import { type MethodRow, methodRows } from '../test/authorization-server/client-auth/method-rows.ts'
@@ -10,6 +12,7 @@ export function renderReadme(readme: string): string {
     configuration: configurationTable(),
     codes: codesTable(),
     'client-authentication': methodsTable(methodRows),
+    presets: presetsTable(),
     doubts: doubtsTable(),
   }
   return Object.entries(parts).reduce((text, [name, part]) => replacePart(text, name, part), readme)
@@ -49,6 +52,14 @@ export function methodsTable(tried: readonly Pick<MethodRow, 'method' | 'variant
   const head =
     '| `token_endpoint_auth_method` | what it does | its keys | tried against a real server with | seen to arrive, though that server makes nothing of it |'
   return [head, '| --- | --- | --- | --- | --- |', ...rows].join('\n')
+}
+
+function presetsTable(): string {
+  const rows = presets.map(({ name, server, peculiarities }) => {
+    const sets = peculiarities.map((one) => `\`${settingOf(one)}\``).join('<br>')
+    return `| \`${name}\` | ${server} | ${sets || 'nothing; it tells what is left to be written'} |`
+  })
+  return ['| `preset` | the server | what it sets |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
 /** What each doubt about a path is, by an example. */

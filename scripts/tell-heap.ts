@@ -1,6 +1,6 @@
 /**
- * Preloaded into a gateway of the soak, which runs with `--expose-gc`: on SIGUSR2 garbage is collected, and a line tells how
- * many bytes of the heap are alive.
+ * Preloaded into a gateway of the soak or of bench/scale, which runs with `--expose-gc`: on SIGUSR2 garbage is collected,
+ * and a line tells how many bytes of the heap are alive, and how many outside of it that the heap holds.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -12,11 +12,7 @@ process.on('SIGUSR2', async () => {
     globalThis.gc?.()
     await pause(50)
   }
-  const line = {
-    msg: 'heap',
-    number: ++told,
-    collected: globalThis.gc !== undefined,
-    used: process.memoryUsage().heapUsed,
-  }
+  const { heapUsed: used, external } = process.memoryUsage()
+  const line = { msg: 'heap', number: ++told, collected: globalThis.gc !== undefined, used, external }
   process.stdout.write(`${JSON.stringify(line)}\n`)
 })

@@ -84,6 +84,9 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
   // An expectation that is none: the reading of the request answers 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   const unfinished = new WeakMap<object, Set<ServerResponse>>()
+  function forget(this: ServerResponse): void {
+    unfinished.get(this.req.socket)?.delete(this)
+  }
   server.on('connect', (_request, stream) => {
     const socket = stream as Socket
     const responses = [...(unfinished.get(socket) ?? [])]
@@ -96,9 +99,11 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
     for (const response of responses) response.destroy()
   })
   server.prependListener('request', (request, response) => {
-    const responses = unfinished.get(request.socket) ?? new Set()
-    unfinished.set(request.socket, responses.add(response))
-    response.once('close', () => responses.delete(response))
+    const known = unfinished.get(request.socket)
+    const responses = known ?? new Set()
+    if (!known) unfinished.set(request.socket, responses)
+    responses.add(response)
+    response.on('close', forget)
     // Pipelined requests wait for one another in memory.
     if (responses.size > mostPipelined) request.socket.destroy()
   })

@@ -39,7 +39,19 @@ export interface GatewayListener {
 }
 
 /** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
-const lastResponses = new WeakMap<object, ServerResponse>()
+const lastOn = new WeakMap<object, { response: ServerResponse }>()
+
+/** Takes the place of the last one, which it gives back. */
+function followLast(socket: object, response: ServerResponse): ServerResponse | undefined {
+  const last = lastOn.get(socket)
+  if (!last) {
+    lastOn.set(socket, { response })
+    return undefined
+  }
+  const { response: previous } = last
+  last.response = response
+  return previous
+}
 
 /** Opens a listener's way in; `handle` takes each request on its way, and answers it in any case. */
 export function createDoor(
@@ -57,8 +69,7 @@ export function createDoor(
       request.socket.destroy()
       return
     }
-    const previous = lastResponses.get(request.socket)
-    lastResponses.set(request.socket, response)
+    const previous = followLast(request.socket, response)
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
     void onItsWay({
       request,

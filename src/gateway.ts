@@ -84,6 +84,7 @@ async function handleRequest(exchange: Exchange): Promise<void> {
     const caller = await admit(exchange, route, reading)
     const token = await obtainToken(exchange, route)
     forwarded = await forward(exchange, { route, reading, caller, token })
+    exchange.outcome.upstreamStatus = forwarded.status
   } catch (error) {
     if (isForNext(exchange, error)) return passOn(exchange)
     answerFailure(exchange, error)
@@ -106,11 +107,11 @@ async function turnAfter(previous: ServerResponse, response: ServerResponse): Pr
   if (response.destroyed) throw new GatewayError('caller_gone')
 }
 
-async function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
-  const { request, response, listener, parts, outcome, upgrade } = exchange
+function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
+  const { request, response, listener, parts, upgrade } = exchange
   const { timeouts, limits } = listener.options
   const { head, refresh, reauthorize } = createHeads(exchange, { route, reading, caller, token })
-  const forwarded = await parts.forwarder.forward({
+  return parts.forwarder.forward({
     request,
     response,
     upstream: route.upstream,
@@ -126,8 +127,6 @@ async function forward(exchange: Exchange, { route, reading, caller, token }: Ad
     relocate: route.upstream.relocate && ((location) => relocate(exchange, { route, reading }, location)),
     upgrade: upgrade && { connection: upgrade, endAt: endOf(exchange, route, caller) },
   })
-  outcome.upstreamStatus = forwarded.status
-  return forwarded
 }
 
 /** When a connection ends that was upgraded: with what let its caller in, be it a token, a certificate or the time of a trial. */

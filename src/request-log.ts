@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ErrorCode, GatewayError } from './base/errors.ts'
-import { errorFrames, errorTrail, type Log } from './base/log.ts'
+import { errorFrames, errorTrail, type LineLog, type Log } from './base/log.ts'
 
 /** What became of one request, as far as it is known. */
 export interface Outcome {
@@ -66,7 +66,7 @@ export function statusOf({ error, upstreamStatus }: Outcome): number | undefined
 }
 
 /** Writes the one line that each request has. */
-export function logRequest(log: Log, request: LoggedRequest): void {
+export function logRequest(log: LineLog, request: LoggedRequest): void {
   const { outcome } = request
   const { error } = outcome
   const line = {
@@ -93,9 +93,8 @@ export function logRequest(log: Log, request: LoggedRequest): void {
     ms: Math.round((performance.now() - request.startedAt) * 10) / 10,
   }
   if (outcome.report) Object.assign(line, reportLine(outcome.report, outcome.scopes))
-  if (error?.code === 'internal_error') log.error(line, 'request')
-  else if (error && error.status >= 500) log.warn(line, 'request')
-  else log.info(line, 'request')
+  const level = error?.code === 'internal_error' ? 'error' : error && error.status >= 500 ? 'warn' : 'info'
+  log(level, line, 'request')
 }
 
 /** Writes the second line of a request whose connection was upgraded, once that has ended. */

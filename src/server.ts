@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { createAdmin } from './admin/admin.ts'
-import { processMetrics } from './admin/metrics.ts'
+import type { AdminSources } from './admin/admin.ts'
 import { systemClock } from './base/clock.ts'
 import { connectionId } from './base/connection.ts'
 import { createLog, type Log } from './base/log.ts'
@@ -38,12 +37,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
   const admin =
     config.admin &&
-    createServer(
-      createAdmin({
-        notReady: () => (state === 'ready' ? undefined : state),
-        metrics: async () => `${await gateway.metrics()}\n${await processMetrics()}`,
-      }),
-    )
+    (await createAdminServer({
+      notReady: () => (state === 'ready' ? undefined : state),
+      metrics: () => gateway.metrics(),
+    }))
   const servers = Object.entries(config.listeners).map(([name, { address }]) => {
     const door = gateway.listener(name)
     const { encrypted, serverOptions, handler } = door
@@ -88,6 +85,13 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       return stopped
     },
   }
+}
+
+/** Express and the metrics of the process take long to load: that is left to who has an admin listener. */
+async function createAdminServer({ notReady, metrics }: AdminSources): Promise<Server> {
+  const { createAdmin } = await import('./admin/admin.ts')
+  const { processMetrics } = await import('./admin/process-metrics.ts')
+  return createServer(createAdmin({ notReady, metrics: async () => `${await metrics()}\n${await processMetrics()}` }))
 }
 
 async function listen(server: Server, name: string, { host, port }: Address): Promise<AddressInfo> {

@@ -7,7 +7,7 @@ import { createStaticKeySet } from './authorization-server/static-key-set.ts'
 import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { InFlight } from './base/in-flight.ts'
-import { type Log, logOfChosenFields } from './base/log.ts'
+import { createLineLog, type LineLog, type Log } from './base/log.ts'
 import { Networks } from './base/network.ts'
 import { admissionOf } from './config/admission.ts'
 import type { ListenerOptions } from './config/listener.ts'
@@ -28,6 +28,7 @@ import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
 import { createUpstream, type Upstream } from './proxy/upstream.ts'
+import { createUpstreamPools, type UpstreamPools } from './proxy/upstream-agents.ts'
 import { createHostMatcher } from './routes/host-matcher.ts'
 import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
 
@@ -76,7 +77,7 @@ export interface Listener {
 export interface Parts {
   readonly log: Log
   /** For the one line that each request has. */
-  readonly requestLog: Log
+  readonly requestLog: LineLog
   readonly clock: Clock
   readonly listeners: readonly Listener[]
   readonly accessTokens: AccessTokenVerifier
@@ -110,10 +111,14 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
   const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
-  const routes = namedRoutes(config).map((route) => compileRoute(route, { config, egress, viaName, clock }))
+  const reservedHeaders = identityHeadersOf(config)
+  const pools = createUpstreamPools()
+  const routes = namedRoutes(config).map((route) =>
+    compileRoute(route, { config, reservedHeaders, egress, pools, viaName, clock }),
+  )
   const passThrough = Object.entries(config.listeners).flatMap(([listener, { forward_proxy: proxy }]) =>
     (proxy?.pass_through ?? []).map((authority) =>
-      createPassThrough(authority, { listener, viaName, reservedHeaders: identityHeaderNames(config) }),
+      createPassThrough(authority, { listener, viaName, reservedHeaders }),
     ),
   )
   for (const { until, ...trial } of trialsOf(routes))
@@ -122,7 +127,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
-    requestLog: logOfChosenFields(log),
+    requestLog: createLineLog(log),
     clock,
     viaName,
     tokens: egress.tokens,
@@ -216,19 +221,27 @@ function createListener(name: string, options: ListenerOptions, context: Listene
   }
 }
 
+/** Each of them once, and gathered once: for each route anew, 10,000 routes would take seconds to be made. */
+function identityHeadersOf(config: Config): readonly string[] {
+  const named = [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {}))
+  return [...new Set(named)]
+}
+
 interface RouteContext {
   readonly config: Config
+  readonly reservedHeaders: readonly string[]
   readonly egress: Egress
+  readonly pools: UpstreamPools
   readonly viaName: string
   readonly clock: Clock
 }
 
 function compileRoute(
   route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, egress, viaName, clock }: RouteContext,
+  { config, reservedHeaders, egress, pools, viaName, clock }: RouteContext,
 ): Route {
   const certificate = route.token && egress.certificateOf(route.token.client)
-  const upstream = createUpstream(route.upstream, { certificate })
+  const upstream = createUpstream(route.upstream, { certificate, pools })
   const token = route.token && {
     client: route.token.client,
     request: egress.requestFor(route.token),
@@ -239,7 +252,7 @@ function compileRoute(
   const report = createReportMode(route, clock)
   const policy = {
     viaName,
-    reservedHeaders: identityHeaderNames(config),
+    reservedHeaders,
     identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
     ...(token && { tokenHeader: token.header }),
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
@@ -267,11 +280,6 @@ function compileRoute(
     headers: compileHeaderPolicy(policy),
     ...(route.preflight && { preflight: { ...bare, headers: compileHeaderPolicy({ ...policy, bare: true }) } }),
   }
-}
-
-/** Every header that tells an upstream who calls, on whichever route. */
-function identityHeaderNames(config: Config): string[] {
-  return [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {}))
 }
 
 /** An API that the gateway has a token for is not told who called, unless the route says so. */

@@ -1,4 +1,7 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Histogram from 'prom-client/lib/histogram.js'
+import Registry from 'prom-client/lib/registry.js'
 import { version } from '../base/version.ts'
 
 /** What became of one request. Every text in it is a name of the configuration or one of a few words of our own. */
@@ -107,16 +110,4 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     countInternalError: () => internalErrors.inc(),
     text: () => registry.metrics(),
   }
-}
-
-/** What is measured of a process is measured once, however many servers it has: its observers cannot be ended. */
-let processRegistry: Registry | undefined
-
-/** Memory, CPU, event loop, garbage collection and open files of this process, as text for Prometheus. */
-export function processMetrics(): Promise<string> {
-  if (!processRegistry) {
-    processRegistry = new Registry()
-    collectDefaultMetrics({ register: processRegistry })
-  }
-  return processRegistry.metrics()
 }

@@ -3,16 +3,20 @@ import type { ClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
-import { certificates, duration, flag, httpUrl, ruleOverMap } from '../base/scalars.ts'
+import { certificates, duration, flag, httpUrl, oneOf, oneOrMore, ruleOverMap, text } from '../base/scalars.ts'
 import { createCertificateClients } from './certificate-clients.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createMetadataSource, type Metadata } from './metadata.ts'
+import { presetNames } from './presets/index.ts'
 import { staticKeys } from './static-key-set.ts'
 
 const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
 
 /** How an authorization server is reached. */
 const reached = z.strictObject({
+  preset: oneOf(...presetNames)
+    .optional()
+    .describe('defaults for a product, for the server and its clients; `scopegate presets` lists them'),
   issuer: httpUrl().optional().describe('the rest is discovered from it (RFC 8414, then OpenID Connect)'),
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
@@ -28,6 +32,9 @@ const reached = z.strictObject({
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
   tls: z.strictObject({ ca: certificates().describe("PEM, added to the system's roots") }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
+  client_errors: oneOrMore(text())
+    .optional()
+    .describe('error codes by which its token endpoint refuses a credential, beside `invalid_client`'),
 })
 
 /** A server's options, with those that other rooms add. A rule over several keys is told beside every other fault. */
@@ -84,6 +91,8 @@ export interface AuthorizationServer {
   readonly issuer: string | undefined
   /** What tells it from any other server, as configured. */
   readonly identity: string
+  /** The error codes that find fault with a client and not with its request. */
+  readonly clientErrors: readonly string[]
   readonly http: HttpClient
   readonly clock: Clock
   /**
@@ -125,6 +134,8 @@ export function createAuthorizationServer(
       options.token_endpoint,
       options.mtls_endpoint_aliases,
     ]),
+    // The one of RFC 6749 section 5.2, and whatever this server says in its place.
+    clientErrors: ['invalid_client', ...(options.client_errors ?? [])],
     http,
     clock,
     known: (which, wish = {}) => configured(which, wish) ?? discovered(metadata?.known(), which, wish),

@@ -1,5 +1,6 @@
 import type { ClientCertificate, PresentedCertificate } from '../base/client-certificate.ts'
-import { createHttpClient, type HttpClient, type HttpClientOptions } from './http-client.ts'
+import { createHttpClient, type HttpClient } from './http-client.ts'
+import type { ConnectionOptions } from './http-connection.ts'
 
 /** HTTP clients that each present a certificate. */
 export interface CertificateClients {
@@ -12,7 +13,7 @@ export interface CertificateClients {
  * Keeps one HTTP client for each certificate, with connections that no other one shares. A certificate that has changed gets
  * a new one, which the server sees from then on; what is under way on the old one is left to finish.
  */
-export function createCertificateClients(options: HttpClientOptions): CertificateClients {
+export function createCertificateClients(options: ConnectionOptions): CertificateClients {
   const clients = new Map<ClientCertificate, { readonly presented: PresentedCertificate; readonly http: HttpClient }>()
   return {
     get(certificate) {

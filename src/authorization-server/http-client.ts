@@ -1,15 +1,6 @@
-import { getCACertificates } from 'node:tls'
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
-import type { PresentedCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
-
-/** What a request of ours to an authorization server may say. */
-export interface HttpInit {
-  readonly method?: string
-  readonly headers?: Record<string, string>
-  readonly body?: string
-}
+import type { Connection, ConnectionOptions, HttpInit } from './http-connection.ts'
 
 /** Talks to one authorization server, within bounds of time and size. */
 export interface HttpClient {
@@ -21,15 +12,6 @@ export interface HttpClient {
    */
   fetch(url: string, init?: HttpInit): Promise<Response>
   close(): Promise<void>
-}
-
-export interface HttpClientOptions {
-  /** PEM certificates, added to the system's roots. */
-  readonly ca?: string | undefined
-  /** Milliseconds for a whole exchange, its body included. */
-  readonly timeout: number
-  /** What is presented to the server. */
-  readonly certificate?: PresentedCertificate | undefined
 }
 
 /** The exchange did not come about, or broke off. */
@@ -53,61 +35,38 @@ const userAgent = `scopegate/${version}`
  * Each exchange has a connection of its own: one that is kept may be closed by the server at that very moment, and as nothing
  * is asked twice, that would look like an outage. What is asked for is kept for long, and TLS sessions are resumed.
  */
-export function createHttpClient({ ca, timeout, certificate }: HttpClientOptions): HttpClient {
-  const connect = buildConnector({
-    timeout,
-    ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
-    ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
-  })
-  const running = new Set<Agent>()
+export function createHttpClient(options: ConnectionOptions): HttpClient {
+  // At once, so that the first exchange need not wait for it.
+  const loading = import('./http-connection.ts')
+  let open: (() => Connection) | undefined
+  const running = new Set<Connection>()
   let closed = false
-
-  async function exchange(url: string, init: HttpInit, dispatcher: Agent, signal: AbortSignal): Promise<Response> {
-    const headers = { ...init.headers, 'user-agent': userAgent }
-    const response = await undiciFetch(url, { ...init, headers, dispatcher, redirect: 'manual', signal })
-    return rebuild(response, await readBody(response.body))
-  }
 
   return {
     async fetch(url, init = {}) {
+      const { createConnector } = await loading
       if (closed) throw new TransportFault(url, 'CLOSED')
-      const connection = openConnection(connect)
-      const signal = AbortSignal.timeout(timeout)
-      running.add(connection.dispatcher)
+      open ??= createConnector(options)
+      const connection = open()
+      const signal = AbortSignal.timeout(options.timeout)
+      running.add(connection)
       try {
-        return await exchange(url, init, connection.dispatcher, signal)
+        const headers = { ...init.headers, 'user-agent': userAgent }
+        const response = await connection.fetch(url, { ...init, headers }, signal)
+        return rebuild(response, await readBody(response.body))
       } catch (error) {
         if (error instanceof GatewayError) throw error
         throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(connection.fault() ?? error))
       } finally {
-        running.delete(connection.dispatcher)
-        void connection.dispatcher.destroy()
+        running.delete(connection)
+        void connection.destroy()
       }
     },
     async close() {
       closed = true
-      await Promise.all([...running].map((dispatcher) => dispatcher.destroy()))
+      await Promise.all([...running].map((connection) => connection.destroy()))
     },
   }
-}
-
-/** One connection, and what went wrong on it first: undici tells what was last, and so not the alert that a server ended it with. */
-function openConnection(connect: buildConnector.connector) {
-  let fault: Error | undefined
-  const dispatcher = new Agent({
-    connect(options, callback) {
-      connect(options, (...[error, socket]) => {
-        socket?.on('error', (next) => {
-          fault ??= next
-        })
-        if (error) callback(error, null)
-        else callback(null, socket)
-      })
-    },
-    maxHeaderSize: 64 * 1024,
-    pipelining: 0,
-  })
-  return { dispatcher, fault: () => fault }
 }
 
 async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<ArrayBuffer>> {

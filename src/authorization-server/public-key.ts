@@ -1,5 +1,5 @@
 import { createPublicKey as createKeyObject, type KeyObject, verify } from 'node:crypto'
-import { compactVerify } from 'jose'
+import { compactVerify } from 'jose/jws/compact/verify'
 import { findKeyWeakness } from './public-key-soundness.ts'
 import { isSameAlgorithm, type KeyKind, type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.ts'
 

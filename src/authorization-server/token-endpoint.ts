@@ -40,7 +40,7 @@ export async function requestToken(request: ClientCredentialsRequest): Promise<I
   const { response, secrets } = await send(request, metadata)
   if (response.status !== 200) {
     const known = credential.secret ? [...secrets, credential.secret.read()] : secrets
-    throw await refusalOf(response, known, server.clock.now())
+    throw await refusalOf(response, known, server)
   }
   const answer = await readAnswer(response)
   const normalized = Response.json({
@@ -107,21 +107,27 @@ const certificateAlert =
 /** A server that finds fault with the certificate may say so in TLS. @see https://www.rfc-editor.org/rfc/rfc8446#section-6.2 */
 function refusalOfCertificate(error: unknown): TokenRefusal | undefined {
   if (!(error instanceof TransportFault) || !certificateAlert.test(error.fault)) return undefined
-  return new TokenRefusal('invalid_client', `the certificate of the client was refused: ${error.message}`)
+  return new TokenRefusal(`the certificate of the client was refused: ${error.message}`, { ofClient: true })
 }
 
-async function refusalOf(response: Response, secrets: readonly string[], now: number): Promise<GatewayError> {
+async function refusalOf(
+  response: Response,
+  secrets: readonly string[],
+  { clock, clientErrors }: AuthorizationServer,
+): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
     return new GatewayError('authorization_server_unavailable', {
       reason: `the token endpoint answered ${status}`,
-      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), now),
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), clock.now()),
     })
   }
   const refusal = status >= 400 ? readRefusal(await response.text(), secrets) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
-    : new TokenRefusal(refusal.error, `the token endpoint answered ${status}: ${refusal.told}`)
+    : new TokenRefusal(`the token endpoint answered ${status}: ${refusal.told}`, {
+        ofClient: clientErrors.includes(refusal.error),
+      })
 }
 
 /** Read here and not by the library, whose errors hold the whole answer, and which takes `expires_in` more strictly than servers write it. */

@@ -3,12 +3,12 @@ import { redacted, withoutSecrets } from './quoted-secrets.ts'
 
 /** An OAuth error of the token endpoint. */
 export class TokenRefusal extends GatewayError {
-  /** True for `invalid_client`: it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+  /** True if it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
   readonly ofClient: boolean
 
-  constructor(error: string, reason: string) {
+  constructor(reason: string, { ofClient }: { readonly ofClient: boolean }) {
     super('authorization_server_refused', { reason })
-    this.ofClient = error === 'invalid_client'
+    this.ofClient = ofClient
   }
 }
 

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type Log = Logger
 
@@ -19,8 +19,11 @@ export interface LogOutput extends DestinationStream {
 
 const longestWait = 1000
 
+/** How long a line waits for others, in milliseconds, and how many characters wait together at the most. */
+const gathering = { time: 10, most: 64 * 1024 }
+
 /**
- * Standard output, or standard error, written without making anybody wait. The lines of one turn of the event loop are
+ * Standard output, or standard error, written without making anybody wait. Lines that come soon after one another are
  * written together: to write each by itself costs more than all else about it.
  */
 export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
@@ -45,8 +48,9 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   })
   return {
     write(line) {
-      if (gathered === '') setImmediate(pass)
+      if (gathered === '') setTimeout(pass, gathering.time).unref()
       gathered += line
+      if (gathered.length >= gathering.most) pass()
     },
     async close() {
       pass()
@@ -61,29 +65,49 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   }
 }
 
-/** For each log made here, the one of the same output that looks for no forbidden fields. */
-const withoutNet = new WeakMap<Log, Log>()
-
-/**
- * The same log for lines whose fields are all chosen one by one, as those of requests are. The second net costs more than
- * all the rest of such a line.
- */
-export function logOfChosenFields(log: Log): Log {
-  return withoutNet.get(log) ?? log
-}
+/** Where the logs that are made here write. */
+const destinations = new WeakMap<Log, DestinationStream>()
 
 /** Lines of JSON, one per event, to standard output or to `destination`. */
 export function createLog(destination: DestinationStream = createLogOutput(), level = 'info'): Log {
-  const options: LoggerOptions = {
-    level,
-    base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  }
-  const redact = { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' }
-  const log = pino({ ...options, redact }, destination)
-  withoutNet.set(log, pino(options, destination))
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: never.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
+    destination,
+  )
+  destinations.set(log, destination)
   return log
+}
+
+/** Writes one line of a log; there must be a field. */
+export type LineLog = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
+
+/**
+ * For lines whose fields are all chosen one by one, as those of requests are. Of a log that was made here they are the same
+ * lines, written past the second net, which costs more than all else about them.
+ */
+export function createLineLog(log: Log): LineLog {
+  const destination = destinations.get(log)
+  if (!destination) return (level, fields, message) => log[level](fields, message)
+  return (level, fields, message) => {
+    if (!log.isLevelEnabled(level)) return
+    const members = JSON.stringify(fields).slice(1, -1)
+    destination.write(`{"level":"${level}","time":"${isoTime()}",${members},"msg":${JSON.stringify(message)}}\n`)
+  }
+}
+
+let lastTime = { at: 0, text: '' }
+
+/** Many lines are of the same millisecond. */
+function isoTime(): string {
+  const at = Date.now()
+  if (at !== lastTime.at) lastTime = { at, text: new Date(at).toISOString() }
+  return lastTime.text
 }
 
 /**

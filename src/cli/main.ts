@@ -4,6 +4,8 @@
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major > 24 || (major === 24 && minor >= 21)) {
+  const { keepCompiledCode } = await import('./compile-cache.ts')
+  keepCompiledCode()
   const { runProgram } = await import('./program.ts')
   await runProgram(process.argv)
 } else {

@@ -1,15 +1,15 @@
 import { Command, Option } from 'commander'
 import { version } from '../base/version.ts'
 import { ConfigError } from '../config/config-error.ts'
-import { check } from './check.ts'
-import { report } from './report.ts'
-import { schema } from './schema.ts'
-import { serveCommand } from './serve.ts'
-import { token } from './token.ts'
 
 /** The configuration file of a command: `--config`, or `SCOPEGATE_CONFIG`, or the default. */
 const configOption = () =>
   new Option('-c, --config <file>', 'the configuration file').env('SCOPEGATE_CONFIG').default('config/scopegate.yaml')
+
+/** A command is loaded when it is called: each needs much that the others do not, and that takes longer to load than to run. */
+function deferred<Given extends readonly unknown[]>(load: () => Promise<(...given: Given) => void | Promise<void>>) {
+  return async (...given: Given) => (await load())(...given)
+}
 
 /** The command line. Sets the exit code: 0, or 1 for what went wrong. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -23,13 +23,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .command('serve')
     .description('open the listeners and forward; ends on SIGTERM or Ctrl-C once the requests in flight are answered')
     .addOption(configOption())
-    .action(serveCommand)
+    .action(deferred(async () => (await import('./serve.ts')).serveCommand))
   program
     .command('check')
     .description('read the configuration and print everything that is wrong with it, with file, line and column')
     .addOption(configOption())
     .option('--strict', 'take warnings, such as a secret in plain text, as errors')
-    .action(check)
+    .action(deferred(async () => (await import('./check.ts')).check))
   program
     .command('token')
     .description('get a token of a client, as the gateway would, and print what it is')
@@ -42,7 +42,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     )
     .option('--fresh', 'ask the authorization server, whatever token is shared in Redis, and share nothing')
     .option('--raw', 'print the token itself, and nothing else')
-    .action(token)
+    .action(deferred(async () => (await import('./token.ts')).token))
   program
     .command('report')
     .description(
@@ -50,8 +50,16 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     )
     .argument('<log...>', 'files with the lines that serve wrote; - is standard input')
     .option('--json', 'print it for programs')
-    .action(report)
-  program.command('schema').description('print the JSON Schema of the configuration, for editors').action(schema)
+    .action(deferred(async () => (await import('./report.ts')).report))
+  program
+    .command('presets')
+    .description('list what `preset` knows of authorization servers, and who says so')
+    .argument('[name]', 'one of them: what it sets and why, and what is left to be written')
+    .action(deferred(async () => (await import('./presets.ts')).presets))
+  program
+    .command('schema')
+    .description('print the JSON Schema of the configuration, for editors')
+    .action(deferred(async () => (await import('./schema.ts')).schema))
   try {
     await program.parseAsync(argv)
   } catch (error) {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
-import { ConfigError, type Fault } from './config-error.ts'
+import { ConfigError, type Fault, formatPath } from './config-error.ts'
 import { issueFaults } from './issues.ts'
+import { applyPresets } from './presets.ts'
 import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
 import type { SubstitutionSources } from './secrets.ts'
@@ -65,7 +66,7 @@ export function parseConfig(
   const main = readSource(text, { file, env })
   if (!main.document.usable) throw new ConfigError(file, sorted(main.faults))
   const sources = gatherSources(main, env)
-  const { values } = sources
+  const { values, filled } = applyPresets(sources.values)
   const faults = [...sources.faults]
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
@@ -73,7 +74,7 @@ export function parseConfig(
   const unsubstituted = new Set(faults.map(pathOf))
   if (!parsed.success) {
     const told = issueFaults(parsed.error.issues, { document: sources, values, jsonSchema: configJsonSchema() })
-    faults.push(...told.filter((fault) => !unsubstituted.has(pathOf(fault))))
+    faults.push(...told.filter((fault) => !unsubstituted.has(pathOf(fault))).map((fault) => withPreset(fault, filled)))
   }
   const { routeLabel } = sources
   const findings = [
@@ -82,7 +83,7 @@ export function parseConfig(
     ...semanticFindings(values, { now, routeLabel }),
   ]
   const told = (chosen: (finding: Finding) => unknown) =>
-    findings.filter(chosen).map(({ path, message }) => sources.fault(path, message))
+    findings.filter(chosen).map(({ path, message }) => withPreset(sources.fault(path, message), filled))
   faults.push(...told(({ warning, note }) => !warning && !note))
   if (!parsed.success || faults.length > 0) throw new ConfigError(file, sorted(faults))
   const included = sources.included.map((source) => source.file)
@@ -91,7 +92,11 @@ export function parseConfig(
     file,
     included,
     hash: hashOf([main, ...sources.included]),
-    warnings: sorted([...told(({ warning }) => warning), ...plainSecrets(parsed.data, [], sources)]),
+    // A default that is of no use here is nobody's mistake.
+    warnings: sorted([
+      ...told(({ warning, path }) => warning && !filled.has(formatPath(path))),
+      ...plainSecrets(parsed.data, [], sources),
+    ]),
     notes: sorted(told(({ note }) => note)),
   }
 }
@@ -101,6 +106,14 @@ function hashOf([main, ...included]: readonly Source[]): string {
   const hash = createHash('sha256').update(main?.text ?? '')
   for (const { file, text } of included) hash.update(JSON.stringify([file, text]))
   return hash.digest('hex')
+}
+
+/** A value that nobody wrote has no place in the file, so it is told where it is from. */
+function withPreset(fault: Fault, filled: ReadonlyMap<string, string>): Fault {
+  const preset = filled.get(fault.path)
+  return preset === undefined
+    ? fault
+    : { ...fault, message: `${fault.message}; that is from the preset ${preset}, and can be written here instead` }
 }
 
 function pathOf({ file = '', path }: Fault): string {

@@ -37,9 +37,12 @@ export interface TokenFetcherContext {
   readonly defaultLife: number
 }
 
-/** How long one waits for another process at a time, and in all; after that it asks by itself, so that nobody fails. */
+/**
+ * How long one waits for another process at a time, and in all; after that it asks by itself, so that nobody fails. The other
+ * one may have to wait itself for its turn at the endpoint: to ask beside it would only make that longer.
+ */
 const leasePatience = 2000
-const longestPatience = 8000
+const longestPatience = 20_000
 /** A token that is no good any more when it comes is asked for again after this. */
 const shortestInterval = 1000
 

@@ -8,6 +8,7 @@ import { type AccessTokenOptions, acceptedTypes } from './access-token-options.t
 import { readCompactJwt } from './compact-jwt.ts'
 import { invalidToken } from './invalid-token.ts'
 import { createRememberedTokens, type RememberedTokens } from './remembered-tokens.ts'
+import { createSharedTexts, type SharedTexts } from './shared-texts.ts'
 import type { JsonObject } from './strict-json.ts'
 import { goodUntil, requireValidClaims, requireValidTimes } from './token-claims.ts'
 
@@ -58,6 +59,7 @@ export function createAccessTokenVerifier(
   { clock, remembered = createRememberedTokens() }: { readonly clock: Clock; readonly remembered?: RememberedTokens },
 ): AccessTokenVerifier {
   const byIssuer = indexByIssuer(servers)
+  const sharedTexts = createSharedTexts()
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
   function recallDigest(digest: string, allowed: readonly string[] | undefined): AccessToken | undefined {
@@ -90,7 +92,7 @@ export function createAccessTokenVerifier(
       if (token.length > server.options.max_token_size) throw tooLarge()
       requireType(header.typ, acceptedTypes(server.options))
       const key = await requireSignature(token, header, server)
-      const verified = { token: describe(claims, server), server, key }
+      const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
       requireValidClaims(verified.token, server.options)
       requireValidTimes(claims, server.options, clock.now())
       remembered.remember(digest, verified)
@@ -175,13 +177,14 @@ async function signerAmong(
   return undefined
 }
 
-function describe(claims: JsonObject, { name, options }: TrustedServer): AccessToken {
+function describe(claims: JsonObject, { name, options }: TrustedServer, shared: SharedTexts): AccessToken {
   const clientId = firstClaim(claims, options.client_id_claims)
+  const scope = firstClaim(claims, options.scope_claims)
   return {
     claims,
     server: name,
     clientId: typeof clientId === 'string' && clientId !== '' ? clientId : undefined,
-    scopes: readScopes(firstClaim(claims, options.scope_claims)),
+    scopes: typeof scope === 'string' ? shared.scopes(scope, readScopes) : readScopes(scope),
     expiresAt: goodUntil(claims, options),
   }
 }

@@ -14,6 +14,8 @@ export interface AnswerHead {
   /** Names and values, alternating. */
   readonly rawHeaders: string[]
   readonly hasBody: boolean
+  /** Bytes of the body, where the answer says so. */
+  readonly length: number | undefined
 }
 
 /** Past this many lines Node keeps no more, and what it dropped could be a header that matters. */
@@ -30,13 +32,14 @@ export function readAnswerHead(answer: IncomingMessage, method: string, relocate
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalidAnswer(`it is HTTP/${httpVersion}`)
   if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
   if (isTooMany(rawHeaders)) throw invalidAnswer('too many headers')
-  requireOneLength(answer)
+  const length = readLength(answer)
   return {
     status,
     reason: isHeaderValue(statusMessage) ? statusMessage : '',
     // A 204 has no body, and whoever believes a length in it takes the next answer for one.
     rawHeaders: passingHeaders(rawHeaders, { withLength: status !== 204, relocate }),
     hasBody: method !== 'HEAD' && status !== 204 && status !== 304,
+    length,
   }
 }
 
@@ -74,16 +77,18 @@ const judgeName = remember((name) => {
   return { lower, isOfConnection, isLocation, isWellFormed: isHeaderName(name) }
 })
 
-function requireOneLength({ rawHeaders, httpVersion }: IncomingMessage): void {
+/** @throws GatewayError where there is more than one way to tell */
+function readLength({ rawHeaders, httpVersion }: IncomingMessage): number | undefined {
   const encodings = headerValues(rawHeaders, 'transfer-encoding')
   const lengths = headerValues(rawHeaders, 'content-length')
   if (lengths.length > 1 || !lengths.every((length) => /^\d{1,15}$/.test(length)))
     throw invalidAnswer('a bad Content-Length')
-  if (encodings.length === 0) return
+  if (encodings.length === 0) return lengths[0] === undefined ? undefined : Number(lengths[0])
   if (lengths.length > 0) throw invalidAnswer('Transfer-Encoding beside Content-Length')
   if (encodings.length > 1 || encodings[0]?.toLowerCase() !== 'chunked')
     throw invalidAnswer('Transfer-Encoding is not "chunked"')
   if (httpVersion !== '1.1') throw invalidAnswer(`Transfer-Encoding on HTTP/${httpVersion}`)
+  return undefined
 }
 
 /** An upstream's answer that cannot be passed on. */

@@ -19,35 +19,38 @@ export interface AnswerSending {
  */
 export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSending): () => void {
   const { response, upstream } = exchange
+  const { idle } = upstream.timeouts
+  let left = head.length ?? Number.POSITIVE_INFINITY
 
-  function awaitUpstream(): void {
-    watch.expect(upstream.timeouts.idle, () =>
-      fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' })),
-    )
-  }
-  function awaitCaller(): void {
-    watch.expect(upstream.timeouts.idle, () =>
-      fail(new GatewayError('caller_gone', { reason: 'the caller takes no more of the answer' })),
-    )
-  }
+  const upstreamIsSilent = () => fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' }))
+  const callerIsSilent = () =>
+    fail(new GatewayError('caller_gone', { reason: 'the caller takes no more of the answer' }))
+
   function onData(chunk: Buffer): void {
     clearImmediate(flush)
-    if (response.write(chunk)) {
-      awaitUpstream()
+    left -= chunk.length
+    if (left === 0) {
+      end(chunk)
+    } else if (response.write(chunk)) {
+      watch.expect(idle, upstreamIsSilent)
     } else {
       answer.pause()
-      awaitCaller()
+      watch.expect(idle, callerIsSilent)
+      response.once('drain', onDrain)
     }
   }
   function onDrain(): void {
-    awaitUpstream()
+    watch.expect(idle, upstreamIsSilent)
     answer.resume()
   }
+  /** The last piece goes out in one with the end, and where the answer is short, with its head too. */
+  function end(last?: Buffer): void {
+    watch.expect(idle, callerIsSilent)
+    response.end(last)
+  }
   function onEnd(): void {
-    if (!answer.complete) return
     clearImmediate(flush)
-    awaitCaller()
-    response.end()
+    if (answer.complete && !response.writableEnded) end()
   }
   function onClose(): void {
     // Ending the answer here would make a whole one of the half.
@@ -57,8 +60,7 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   response.writeHead(head.status, head.reason, head.rawHeaders)
   // An event stream has its head at once; an answer whose body is here already goes out in one piece with it.
   const flush = setImmediate(() => response.flushHeaders())
-  awaitUpstream()
-  response.on('drain', onDrain)
+  watch.expect(idle, upstreamIsSilent)
   answer.on('end', onEnd).on('close', onClose)
   if (head.hasBody) answer.on('data', onData)
   else answer.resume()

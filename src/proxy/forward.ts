@@ -77,7 +77,8 @@ export function createForwarder({
       const keptBody = length !== undefined && release && (await readBody(exchange, length, clock))
       // A caller that sends its body drop by drop must not keep the token from being renewed meanwhile.
       const head = keptBody && (await exchange.refresh?.())
-      const result = await sendAuthorized(keptBody ? { ...exchange, ...head, keptBody } : exchange)
+      const sent = keptBody ? { ...exchange, ...head, keptBody } : exchange
+      const result = await (exchange.reauthorize ? sendAuthorized(sent) : send(sent))
       if ('error' in result && response.headersSent) response.destroy()
       if ('error' in result) throw result.error
       dropRest(exchange, clock)

@@ -16,8 +16,32 @@ export interface UpstreamAgents {
   retire(): void
 }
 
+/** The connections to all upstreams. */
+export interface UpstreamPools {
+  /** Those to an origin. Routes that lead to the same one, in the same way, with the same certificate, share them. */
+  agentsFor(
+    origin: string,
+    options: Omit<AgentOptions, 'keepAlive' | 'certificate'>,
+    certificate: ClientCertificate | undefined,
+  ): UpstreamAgents
+}
+
+export function createUpstreamPools(): UpstreamPools {
+  const pools = new Map<ClientCertificate | undefined, Map<string, UpstreamAgents>>()
+  return {
+    agentsFor(origin, options, certificate) {
+      const ofCertificate = pools.get(certificate) ?? new Map<string, UpstreamAgents>()
+      pools.set(certificate, ofCertificate)
+      const way = JSON.stringify([origin, options.serverName, options.ca])
+      const agents = ofCertificate.get(way) ?? createUpstreamAgents(options, certificate)
+      ofCertificate.set(way, agents)
+      return agents
+    },
+  }
+}
+
 /** A certificate that has changed gets connections of its own: on an old one the upstream would go on to see the old one. */
-export function createUpstreamAgents(
+function createUpstreamAgents(
   options: Omit<AgentOptions, 'keepAlive' | 'certificate'>,
   certificate: ClientCertificate | undefined,
 ): UpstreamAgents {

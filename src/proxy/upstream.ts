@@ -4,7 +4,7 @@ import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { createRelocation, type Relocation } from './location.ts'
 import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
-import { createUpstreamAgents } from './upstream-agents.ts'
+import { createUpstreamPools, type UpstreamPools } from './upstream-agents.ts'
 
 /** Where a route's requests go, and how they get there. */
 export interface Upstream {
@@ -33,22 +33,26 @@ export interface Upstream {
   close(): void
 }
 
-export interface UpstreamParts {
-  /** One that the token is bound to; it wins over the upstream's own. */
+export interface UpstreamContext {
+  /** The one that the token is bound to; it wins over the upstream's own. */
   readonly certificate?: ClientCertificate | undefined
-  /** How its name is looked up. Default: as everywhere else. */
+  /** Those of the gateway. */
+  readonly pools?: UpstreamPools
+  /** How its name is looked up, where not as everywhere else. Its connections are then shared with no other. */
   readonly lookup?: LookupFunction
 }
 
 /** Makes an upstream ready, once for all its requests. */
-export function createUpstream(options: UpstreamOptions, { certificate, lookup }: UpstreamParts = {}): Upstream {
+export function createUpstream(
+  options: UpstreamOptions,
+  { certificate, lookup, pools = createUpstreamPools() }: UpstreamContext = {},
+): Upstream {
   const url = new URL(options.url)
   const encrypted = url.protocol === 'https:'
   const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
-  const agents = createUpstreamAgents(
-    { ...tls, ...(lookup && { lookup }) },
-    certificate ?? upstreamCertificate(options.tls),
-  )
+  const way = { ...tls, ...(lookup && { lookup }) }
+  const shared = lookup ? createUpstreamPools() : pools
+  const agents = shared.agentsFor(url.origin, way, certificate ?? upstreamCertificate(options.tls))
   const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
   const dropped = segmentsOf(options.strip_prefix ?? '').length
   return {

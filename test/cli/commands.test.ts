@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { presets } from '../../src/authorization-server/presets/index.ts'
 import { testCertificate } from '../harness/certificates.ts'
 import { runProgram } from '../harness/process.ts'
 
@@ -78,6 +79,29 @@ routes: [{ path: /a, require: any_token, mode: report, upstream: "http://a:1", u
       `${path}:3:87: warning: routes[0].until: is over, and the route enforces already; remove mode and until\n`,
     ])
     expect((await runProgram(['check', '--strict', '--config', path])).exitCode).toBe(1)
+  })
+})
+
+describe('scopegate presets', () => {
+  it('lists every preset with its server, what it sets, and who says so', async () => {
+    const { exitCode, stdout } = await runProgram(['presets'])
+    expect(exitCode).toBe(0)
+    for (const { name, server } of presets) expect(stdout).toContain(`${name} (${server})\n`)
+    expect(stdout).toMatch(/^okta \(Okta\)\n {2}access_tokens\.scope_claims: \[scp\]\n {4}https:\/\//m)
+  })
+
+  it('tells of one why, and what is left to be written', async () => {
+    const { exitCode, stdout } = await runProgram(['presets', 'cognito'])
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('    the client stands in client_id\n')
+    expect(stdout).toContain('write audience: any')
+    expect(stdout).not.toContain('okta')
+  })
+
+  it('tells which there are, where there is none of that name', async () => {
+    const { exitCode, stdout, stderr } = await runProgram(['presets', 'keycloack'])
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
+    expect(stderr).toMatch(/^scopegate: there is no preset keycloack; there is adfs, .*keycloak, .*\n$/)
   })
 })
 

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GatewayError } from '../../src/base/errors.ts'
-import { createLog } from '../../src/base/log.ts'
+import { createLineLog, createLog } from '../../src/base/log.ts'
 import { logRefusal, logRequest } from '../../src/request-log.ts'
 import { type AuthorizationServer, startAuthorizationServer } from '../harness/authorization-server.ts'
 import { createTestClock, type TestClock } from '../harness/clock.ts'
@@ -193,7 +193,7 @@ describe('the line of a request', () => {
     const lines: string[] = []
     const error = new GatewayError('internal_error', { cause: new TypeError('quotes what was sent') })
     const request = { requestId: '1', listener: 'main', method: 'GET', target: '/', startedAt: performance.now() }
-    logRequest(createLog({ write: (line) => void lines.push(line) }), {
+    logRequest(createLineLog(createLog({ write: (line) => void lines.push(line) })), {
       ...request,
       outcome: { code: 'internal_error', error },
     })

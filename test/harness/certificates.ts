@@ -3,13 +3,20 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { registerSecret } from './secrets.ts'
 
-type Owner = 'server' | 'client' | 'client-renewed' | 'stranger' | 'self-signed' | 'self-signed-other'
+type Owner =
+  | 'server'
+  | 'client'
+  | 'client-renewed'
+  | 'stranger'
+  | 'self-signed'
+  | 'self-signed-other'
+  | 'self-signed-rsa'
 
 /** A certificate of `certificates/` with its key. */
 export interface TestCertificate {
   /** PEM. */
   readonly certificate: string
-  /** PEM, SEC1, registered as a secret. */
+  /** PEM, SEC1 or PKCS#8, registered as a secret. */
   readonly privateKey: string
   readonly x509: X509Certificate
   /** As in `x5t#S256` and `cnf`. */

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { type LogEntry, recordOutput } from './logs.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+/** What the program keeps for its next start is kept from the user's own folder. */
+const caches = fileURLToPath(new URL('../../node_modules/.cache', import.meta.url))
 
 export interface Ended {
   readonly exitCode: number | null
@@ -30,7 +32,7 @@ export function startProgram(
   nodeArgs: readonly string[] = [],
 ): RunningProgram {
   const child = spawn(process.execPath, [...nodeArgs, main, ...args], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, XDG_CACHE_HOME: caches, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -256,6 +256,24 @@ describe('what is remembered is bounded', () => {
     expect(small.get('large-99')).toBeDefined()
   })
 
+  test('and nearly 100,000 of the usual size have room', () => {
+    const many = createRememberedTokens()
+    const usual = entry(parts().claims)
+    for (let index = 0; index < 99_000; index += 1) many.remember(`${index}`, usual)
+    expect(many.get('0')).toBeDefined()
+    for (let index = 99_000; index < 102_000; index += 1) many.remember(`${index}`, usual)
+    expect(many.get('1')).toBeUndefined()
+  })
+
+  test('and what several of them have in common is kept once, and nobody can change it for the others', async () => {
+    const verifier = verifierOf(trusted())
+    const tokens = ['first', 'second'].map((jti) => createToken(one, parts({ claims: { jti } })))
+    const [first, second] = await Promise.all(tokens.map((token) => verifier.verify(token)))
+    expect(second?.scopes).toBe(first?.scopes)
+    expect(Object.isFrozen(first?.scopes)).toBe(true)
+    expect(second?.claims.jti).toBe('second')
+  })
+
   test('and bad tokens, however many, push nothing out and leave nothing behind', async () => {
     remembered = createRememberedTokens({ most: 2 })
     const verifier = verifierOf(trusted())
@@ -351,6 +369,12 @@ describe('with a memory every answer is what it would be without one', () => {
     return { time, published, sets, make }
   }
 
+  /** The first to ask has the keys fetched anew and finds that the key was another; for the second there is none. */
+  const withoutKeyFault = <Given>(given: Given) =>
+    typeof given === 'string'
+      ? given.replace(/its signature is wrong|no key of its server fits .*/, 'not by its keys')
+      : given
+
   test('over random tokens, servers, keys, settings, outages and times', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
@@ -375,8 +399,8 @@ describe('with a memory every answer is what it would be without one', () => {
               (verifier) => () => verifier?.verify(each.token, { servers: each.servers }) ?? Promise.reject(),
             )
             await time.advance(0)
-            const given = first && (await outcome(first()))
-            expect(given).toEqual(second && (await outcome(second())))
+            const given = first && withoutKeyFault(await outcome(first()))
+            expect(given).toEqual(second && withoutKeyFault(await outcome(second())))
           }
         }
         for (const set of sets) set.stop()

@@ -1,5 +1,5 @@
 import { type KeyObject, randomUUID } from 'node:crypto'
-import { SignJWT } from 'jose'
+import { SignJWT } from 'jose/jwt/sign'
 import type { AuthorizationServer, Client } from 'oauth4webapi'
 import { oneOf, text } from '../../base/scalars.ts'
 

@@ -1,4 +1,5 @@
-import { decodeJwt, type JWTPayload } from 'jose'
+import type { JWTPayload } from 'jose'
+import { decodeJwt } from 'jose/jwt/decode'
 import { deriveFrom } from '../../base/derived.ts'
 import { KeyFault, keyFaultOf } from '../../base/private-key.ts'
 import { oneOf, secret } from '../../base/scalars.ts'

@@ -25,7 +25,7 @@ export interface CacheKey {
 }
 
 export interface RedisConnectionContext {
-  createClient(events: { onEnd(): void; onError(error: unknown): void }): RedisClient
+  createClient(events: { onEnd(): void; onError(error: unknown): void }): Promise<RedisClient>
   /** Where something that Redis is tried out with is kept. */
   probeKey(tag: string): CacheKey
   readonly channel: string
@@ -66,13 +66,13 @@ export function createRedisConnection({
     let fresh: RedisClient | undefined
     let reason: string | undefined
     try {
-      fresh = createClient({
+      fresh = await createClient({
         onEnd: () => fresh && fresh === client && replace(),
         onError: (error) => {
           reason ??= reasonOf(error)
         },
       })
-      await within(connectPatience, open(fresh), clock)
+      if (!closed) await within(connectPatience, open(fresh), clock)
       if (closed) return fresh.close()
       client = fresh
       connectedAt = workedAt = clock.elapsed()

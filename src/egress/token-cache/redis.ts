@@ -3,7 +3,6 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { AccessToken } from '../access-token.ts'
 import type { HeldLease, Lease, TokenCache } from './define.ts'
-import { createRedisClient } from './redis-client.ts'
 import { type CacheKey, createRedisConnection } from './redis-connection.ts'
 import type { RedisOptions } from './redis-options.ts'
 import {
@@ -35,7 +34,8 @@ export function createRedisTokenCache(
   const keyOf = (tag: string, kind: string): CacheKey => ({ key: `${options.key_prefix}{${tag}}:${kind}`, tag })
   const channel = `${options.key_prefix}released`
   const redis = createRedisConnection({
-    createClient: (events) => createRedisClient(options, events),
+    // Whoever has no Redis does not load what speaks to it.
+    createClient: async (events) => (await import('./redis-client.ts')).createRedisClient(options, events),
     probeKey: (tag) => keyOf(tag, 'probe'),
     channel,
     clock,

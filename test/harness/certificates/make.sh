@@ -20,6 +20,12 @@ self_signed() {
   openssl req -x509 -new -key "$1.key" -subj "$2" -days 36500 -sha256 -out "$1.pem"
 }
 
+# Some servers take RSA alone.
+self_signed_rsa() {
+  openssl genrsa -out "$1.key" 2048
+  openssl req -x509 -new -key "$1.key" -subj "$2" -days 36500 -sha256 -out "$1.pem"
+}
+
 key ca
 openssl req -x509 -new -key ca.key -subj '/CN=scopegate test authority' -days 36500 -sha256 -out ca.pem \
   -addext 'basicConstraints=critical,CA:true' -addext 'keyUsage=critical,keyCertSign,cRLSign'
@@ -31,4 +37,5 @@ signed client-renewed '/O=scopegate/CN=mtls-client' "$client"
 signed stranger '/O=elsewhere/CN=stranger' 'extendedKeyUsage=clientAuth'
 self_signed self-signed '/CN=self-signed'
 self_signed self-signed-other '/CN=self-signed'
+self_signed_rsa self-signed-rsa '/CN=self-signed'
 rm -f -- *.tmp *.srl ca.key
