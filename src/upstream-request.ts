@@ -99,7 +99,8 @@ function outgoing({ header, scheme }: RouteToken, { value }: Token): OutgoingTok
 /** The headers for the upstream, with this token in them. */
 function headersFor(exchange: Exchange, { route, reading, caller, token }: Admitted): OutgoingHttpHeaders {
   const { request, listener } = exchange
-  const { public_url: publicUrl } = listener.options
+  // Whoever asks a proxy for somebody's URL sees that one, and not the listener.
+  const publicUrl = reading.proxied ? undefined : listener.options.public_url
   return buildRequestHeaders(route.headers, {
     rawHeaders: request.rawHeaders,
     httpVersion: request.httpVersion,

@@ -38,17 +38,23 @@ export function readIncludedFiles(main: Source, env: Env): IncludedFiles {
       if (known.has(identity)) continue
       known.add(identity)
       const read = readText(file)
-      if ('fault' in read) findings.push({ path, message: read.fault })
+      // Of a variable it is told where it stands: what it holds may be a secret in the wrong place.
+      if ('fault' in read)
+        findings.push({ path, message: `takes in ${isPattern(pattern) ? file : shown(entry)}, which ${read.fault}` })
       else sources.push(readSource(read.text, { file, env }))
     }
   }
   return { sources, findings }
 }
 
+function isPattern(text: string): boolean {
+  return /[*?[\]{}]/.test(text)
+}
+
 /** What is no pattern is one file, which must be there. */
 function filesOf(pattern: string, folder: string): string[] {
   const from = (file: string) => (isAbsolute(file) ? file : join(folder, file))
-  return /[*?[\]{}]/.test(pattern) ? globSync(pattern, { cwd: folder }).sort().map(from) : [from(pattern)]
+  return isPattern(pattern) ? globSync(pattern, { cwd: folder }).sort().map(from) : [from(pattern)]
 }
 
 /** The same for a file and a link to it: Kubernetes shows the files of a ConfigMap under several names. */
@@ -66,6 +72,6 @@ function readText(file: string): { readonly text: string } | { readonly fault: s
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
     const why = { ENOENT: 'does not exist', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
-    return { fault: `takes in ${file}, which ${why}` }
+    return { fault: why }
   }
 }

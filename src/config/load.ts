@@ -71,7 +71,7 @@ export function parseConfig(
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
-  const unsubstituted = new Set(faults.map(pathOf))
+  const unsubstituted = new Set(faults.filter(({ path }) => path !== '').map(pathOf))
   if (!parsed.success) {
     const told = issueFaults(parsed.error.issues, { document: sources, values, jsonSchema: configJsonSchema() })
     faults.push(...told.filter((fault) => !unsubstituted.has(pathOf(fault))).map((fault) => withPreset(fault, filled)))

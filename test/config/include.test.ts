@@ -207,11 +207,17 @@ describe('include itself', () => {
   it.each([
     ['missing.yaml', 'main.yaml:1:10: include: takes in missing.yaml, which does not exist'],
     ['[r/a.yaml, r]', 'main.yaml:1:21: include[1]: takes in r, which is a folder'],
+    ['r*', 'main.yaml:1:10: include: takes in r, which is a folder'],
     ['"*.yaml"', 'main.yaml:1:10: include: takes in this very file; keep the others in a folder of their own'],
     ['[]', 'main.yaml:1:10: include: is an empty list: name at least one, or remove the key'],
     ['[7]', 'main.yaml:1:11: include[0]: must be text, and is a number; write "7" in quotes'],
   ])('%s is refused', (include, fault) => {
     expect(faultsOf({ 'main.yaml': `include: ${include}\n${own}`, 'r/a.yaml': file(route('/a')) })).toEqual([fault])
+  })
+
+  it('never shows what a variable holds, which may be a secret', () => {
+    const [told] = faultsOf({ 'main.yaml': `include: "\${env:HUNTER}"\n${own}` }, { HUNTER: 'hunter2-in-a-variable' })
+    expect(told).toBe('main.yaml:1:10: include: takes in ${env:HUNTER}, which does not exist')
   })
 
   it('is warned of where a pattern matches nothing, and refused where there is no other route', () => {
