@@ -5,20 +5,23 @@ import type { Upstream } from './load.ts'
 /** Tokens that are good, and that are not, each for one reason. */
 export interface Tokens {
   readonly good: string
-  readonly bad: Readonly<Record<'bad signature' | 'missing scope' | 'expired token', string>>
+  readonly bad: Readonly<Record<string, string>>
 }
 
 export async function createTokens(sso: AuthorizationServer): Promise<Tokens> {
   const good = await sso.issueToken({ scope: 'customer.read' })
   const now = Math.floor(Date.now() / 1000)
   const client = { sub: sso.client.client_id, client_id: sso.client.client_id }
-  const expired = { ...client, scope: 'customer.read', iat: now - 7200, exp: now - 3600 }
+  const claims = { ...client, scope: 'customer.read' }
   return {
     good,
     bad: {
       'bad signature': withBadSignature(good),
       'missing scope': await sso.issueToken({ scope: 'country.read' }),
-      'expired token': await sso.signToken(expired),
+      'similar scopes alone': await sso.signToken({ ...claims, scope: 'customer.reading old-customer.read' }),
+      'expired token': await sso.signToken({ ...claims, iat: now - 7200, exp: now - 3600 }),
+      'foreign issuer': await sso.signToken({ ...claims, iss: 'https://sso.example' }),
+      'foreign audience': await sso.signToken({ ...claims, aud: 'https://other.example' }),
     },
   }
 }
@@ -33,7 +36,7 @@ function withBadSignature(token: string): string {
  * @throws {Error} if the contender lets in what it must refuse, refuses what is good, or attaches no token
  */
 export async function checkContender(
-  { validates, attaches }: Contender,
+  { validates, attaches }: Pick<Contender, 'validates' | 'attaches'>,
   { port, tokens, upstream }: { readonly port: number; readonly tokens: Tokens; readonly upstream: Upstream },
 ): Promise<void> {
   const statusWith = async (token?: string) => {

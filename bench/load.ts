@@ -65,7 +65,8 @@ export async function startLoad(port: number, request: string | (() => Buffer)):
   let failures = 0
   let stopping = false
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
-  const ended = Promise.all(sockets.map((socket) => once(socket, 'close')))
+  // Not `once`: it fails with the socket, while nobody waits for it yet.
+  const ended = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))))
   for (const socket of sockets) {
     ask(socket, nextRequest, (milliseconds, good) => {
       latencies.push(milliseconds)

@@ -2,7 +2,8 @@
  * What scopegate costs for each request, beside what it is compared with: `npm run bench [-- --seconds 3 --rounds 5
  * --only plain,validated --profile]`. README.md tells how to read the table.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,10 +11,11 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startAuthorizationServer } from '../test/harness/authorization-server.ts'
 import { checkContender, createTokens } from './checks.ts'
-import { type Contender, contenders, startContender } from './contenders.ts'
+import { type Contender, contenders } from './contenders.ts'
 import { type Answered, startLoad, startUpstream } from './load.ts'
-import { busySeconds, type Cores, cpuSeconds, divideCores, memoryOf, type Running } from './processes.ts'
+import { type Cores, divideCores, type Running } from './processes.ts'
 import { formatPair, formatTable, type Measurement, type Round } from './table.ts'
+import { busySeconds, cpuSeconds, cpuSecondsOfAll, memoryOfAll } from './usage.ts'
 
 const { values } = parseArgs({
   options: {
@@ -43,36 +45,37 @@ const say = (text: string) => process.stderr.write(`${text}\n`)
 const cores = divideCores()
 if (!cores) say('No taskset, or one core alone: nobody has a core of its own, and foreign load goes unseen.')
 const folder = await mkdtemp(join(tmpdir(), 'scopegate-bench-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const profiles = values.profile ? fileURLToPath(new URL('profiles', import.meta.url)) : undefined
 if (profiles) await mkdir(profiles, { recursive: true })
 const audience = 'https://api.example.test'
 const sso = await startAuthorizationServer({ audience, lifetime: 86_400 })
 const upstream = await startUpstream()
 const around = {
-  ...{ upstream: `http://127.0.0.1:${upstream.port}`, issuer: sso.issuer, audience, client: sso.client },
-  ...{ folder, profiles, cores },
+  ...{ upstream: `http://127.0.0.1:${upstream.port}`, issuer: sso.issuer, jwksUri: sso.jwksUri, audience },
+  ...{ client: sso.client, folder, profiles, cores },
 }
 const tokens = await createTokens(sso)
 const running = new Map<Contender, Running>()
 
-/** All send a token of the same length, in one direction at least. */
-function requestTo({ validates, attaches }: Contender, port: number): string {
-  const credentials = attaches && !validates ? [] : [`Authorization: Bearer ${tokens.good}`]
+/** The same for all, but for the caller that has no token. */
+function requestTo({ callerIsBare }: Contender, port: number): string {
+  const credentials = callerIsBare ? [] : [`Authorization: Bearer ${tokens.good}`]
   const head = ['GET /customers/7 HTTP/1.1', `Host: 127.0.0.1:${port}`, 'Accept: application/json', ...credentials]
   return `${head.join('\r\n')}\r\n\r\n`
 }
 
 /** Its figures, and what part of either core somebody else had meanwhile. */
-async function measure(contender: Contender, { pid, port, emptyLog }: Running, time = seconds) {
+async function measure(contender: Contender, { pids, port, emptyLog }: Running, time = seconds) {
   emptyLog()
   const load = await startLoad(port, requestTo(contender, port))
   await pause(500)
   load.take()
-  const before = look(pid)
+  const before = look(pids)
   await pause(time * 1000)
-  const after = look(pid)
+  const after = look(pids)
   const answered = load.take()
-  const memory = memoryOf(pid)
+  const memory = memoryOfAll(pids)
   await load.stop()
   if (answered.failures > 0) throw new Error(`${contender.name}: ${answered.failures} requests failed`)
   const elapsed = (after.at - before.at) / 1000
@@ -84,10 +87,10 @@ async function measure(contender: Contender, { pid, port, emptyLog }: Running, t
   return { foreign, figures: figuresOf(answered, { elapsed, cpu: after.own.contender - before.own.contender, memory }) }
 }
 
-function look(pid: number) {
+function look(pids: readonly number[]) {
   return {
     at: performance.now(),
-    own: { contender: cpuSeconds(pid), load: cpuSeconds(process.pid) },
+    own: { contender: cpuSecondsOfAll(pids), load: cpuSeconds(process.pid) },
     busy: { contender: cores ? busySeconds(cores.contender) : 0, load: cores ? busySeconds(cores.load) : 0 },
   }
 }
@@ -149,8 +152,13 @@ async function runRounds(): Promise<void> {
 const pairs = [
   ['validated', 'plain'],
   ['attached', 'plain'],
+  ['replaced', 'plain'],
   ['both', 'plain'],
   ['validated', 'express-jwt'],
+  ['validated', 'nginx'],
+  ['validated', 'haproxy'],
+  ['validated', 'apache'],
+  ['validated', 'apache-file'],
 ] as const
 
 /** The figures of the rounds so far. */
@@ -159,7 +167,7 @@ function tell(): void {
     say('There was no round in which the cores were left alone.')
     return
   }
-  const names = chosen.map(({ name }) => name)
+  const names = [...running.keys()].map(({ name }) => name)
   const compared = pairs.filter((pair) => pair.every((name) => names.includes(name)))
   process.stdout.write(`
 ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${rounds.length} of ${wanted} rounds of ${seconds} s
@@ -174,20 +182,26 @@ ${compared.map(([name, other]) => formatPair(rounds, name, other)).join('\n')}
 async function stop(): Promise<void> {
   await Promise.all([...running.values()].map((each) => each.stop()))
   await Promise.all([sso.stop(), upstream.stop()])
-  await rm(folder, { recursive: true, force: true })
 }
+
+let interrupted = false
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    tell()
+    interrupted = true
     await stop()
+    tell()
     process.exit(1)
   })
 }
 
 try {
   for (const contender of chosen) {
-    const started = await startContender(contender, around)
+    const started = await contender.start(around, contender.name)
+    if (!started) {
+      say(`${contender.name}: left out, it is not installed (README.md tells what it needs)`)
+      continue
+    }
     running.set(contender, started)
     await checkContender(contender, { port: started.port, tokens, upstream })
     await measure(contender, started, warmUp)
@@ -196,6 +210,9 @@ try {
   await runRounds()
   tell()
   process.exitCode = rounds.length === wanted ? 0 : 1
+} catch (error) {
+  // What is being measured fails when it is stopped.
+  if (!interrupted) throw error
 } finally {
   await stop()
 }

@@ -1,10 +1,17 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, truncateSync } from 'node:fs'
+import { connect } from 'node:net'
+import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-const ticksPerSecond = 100
 const mostStartMilliseconds = 60_000
+
+/** None of them goes on when this process has ended, however that came about. */
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill()
+})
 
 /** The cores that are kept for the contender on one side, and for the load and the upstream on the other. */
 export interface Cores {
@@ -25,9 +32,10 @@ export function divideCores(): Cores | undefined {
   return status === 0 ? { contender, load } : undefined
 }
 
-/** A contender, as a process of its own. */
+/** A contender, as a process of its own, or several. */
 export interface Running {
-  readonly pid: number
+  /** Those that were started; they may have started others. */
+  readonly pids: readonly number[]
   readonly port: number
   /** Its log is a file, as it would be on a server, and is emptied before it grows large. */
   emptyLog(): void
@@ -35,68 +43,90 @@ export interface Running {
 }
 
 export interface Program {
+  /** With its arguments. It stays in the foreground. */
+  readonly command: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly logFile: string
+  /** Where it listens; without one, its log says so. */
+  readonly port?: number
+}
+
+export interface NodeProgram extends Pick<Program, 'env' | 'logFile'> {
   /** For Node. */
   readonly args: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  readonly logFile: string
+}
+
+/** One process of Node. */
+export interface RunningNode extends Running {
+  readonly pid: number
 }
 
 /** Starts it on its core, and waits until its log says where it listens. */
-export async function startProgram({ args, env, logFile }: Program, cores: Cores | undefined): Promise<Running> {
+export async function startNodeProgram(
+  { args, ...program }: NodeProgram,
+  cores: Cores | undefined,
+): Promise<RunningNode> {
+  const running = await startProgram({ ...program, command: [process.execPath, ...args] }, cores)
+  return { ...running, pid: running.pids[0] ?? 0 }
+}
+
+/** Starts it on its core, and waits until it listens. What it starts itself stays on that core. */
+export async function startProgram(program: Program, cores: Cores | undefined): Promise<Running> {
+  const { env, logFile } = program
   const log = openSync(logFile, 'a')
-  const command = [...(cores ? ['taskset', '-c', String(cores.contender)] : []), process.execPath, ...args]
-  const [file = '', ...rest] = command
-  const child = spawn(file, rest, {
+  const command = [...(cores ? ['taskset', '-c', String(cores.contender)] : []), ...program.command]
+  const [file = '', ...args] = command
+  const child = spawn(file, args, {
     env: { ...process.env, NODE_ENV: 'production', ...env },
     stdio: ['ignore', log, log],
   })
   closeSync(log)
+  children.add(child)
   const ended = once(child, 'close')
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await ended
+  }
   const until = Date.now() + mostStartMilliseconds
-  let port: string | undefined
-  while (!port) {
+  let port: number | undefined
+  while (port === undefined) {
     await pause(50)
-    const said = readFileSync(logFile, 'utf8')
-    port = /"port":(\d+)/.exec(said)?.[1]
-    if (!port && (Date.now() > until || child.exitCode !== null)) {
-      child.kill('SIGKILL')
-      throw new Error(`it did not start: ${command.join(' ')}\n${said}`)
+    port = await listeningPort(program)
+    const gone = child.exitCode !== null || child.signalCode !== null
+    if (gone || (port === undefined && Date.now() > until)) {
+      await stop()
+      throw new Error(`it did not start: ${command.join(' ')}\n${readFileSync(logFile, 'utf8')}`)
     }
   }
-  return {
-    pid: child.pid ?? 0,
-    port: Number(port),
-    emptyLog: () => truncateSync(logFile),
-    async stop() {
-      child.kill('SIGTERM')
-      await ended
-    },
+  return { pids: [child.pid ?? 0], port, emptyLog: () => truncateSync(logFile), stop }
+}
+
+async function listeningPort({ logFile, port }: Program): Promise<number | undefined> {
+  if (port !== undefined) return (await accepts(port)) ? port : undefined
+  const [, told] = /"port":(\d+)/.exec(readFileSync(logFile, 'utf8')) ?? []
+  return told === undefined ? undefined : Number(told)
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
   }
 }
 
-/** Seconds that all threads of a process have had a core. @see proc_pid_stat(5) */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
-
-/** The same to the nanosecond, of the threads that it has now: for turns too short for ticks. */
-export function exactCpuSeconds(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`)
-  const times = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' '))
-  return times.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1e9
-}
-
-/** Seconds that a core was not idle, whoever had it. @see proc_stat(5) */
-export function busySeconds(core: number): number {
-  const [, line = ''] = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8')) ?? []
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number)
-  return (user + nice + system + irq + softirq + steal) / ticksPerSecond
-}
-
-/** Bytes, where what is shared with others counts in part (PSS). */
-export function memoryOf(pid: number): number {
-  const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? []
-  return Number(kibibytes) * 1024
+/**
+ * What the variable says; otherwise the first of these names on the PATH, or where Debian keeps servers.
+ * @throws {Error} if the variable names nothing
+ */
+export function findProgram(variable: string, names: readonly string[]): string | undefined {
+  const given = process.env[variable]
+  if (given && !existsSync(given)) throw new Error(`${variable} is ${given}, and there is no such program`)
+  if (given) return given
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => existsSync(file))
 }

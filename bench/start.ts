@@ -160,7 +160,7 @@ async function check(start: Start): Promise<void> {
   const child = launch(start)
   const port = await portOf(child)
   child.stdout.resume()
-  await checkContender({ name: start.name, does: '', validates: true }, { port, tokens, upstream })
+  await checkContender({ validates: true }, { port, tokens, upstream })
   child.kill('SIGTERM')
   await once(child, 'close')
 }

@@ -6,7 +6,7 @@ import type { Config } from './config/load.ts'
 import { wishOptions } from './egress/client.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
 import type { ObtainedToken } from './egress/token-source.ts'
-import { createServers } from './wiring.ts'
+import { createServers, registrationPlace } from './wiring.ts'
 
 /** What a token is asked for; what is left out is as the client is configured, and an empty list asks for none. */
 export interface TokenWish {
@@ -52,11 +52,23 @@ type AccessToken = ObtainedToken['token']
 
 export function createClientTokens(
   config: Config,
-  options: { readonly log?: Log; readonly clock?: Clock } = {},
+  options: {
+    readonly log?: Log
+    readonly clock?: Clock
+    /** True: tokens are not shared in Redis, neither way. */
+    readonly ownTokens?: boolean
+  } = {},
 ): ClientTokens {
   const { log = createLog(), clock = systemClock } = options
   const servers = createServers(config, clock)
-  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
+  const egress = createEgress({
+    clients: config.clients,
+    tokenCache: options.ownTokens ? { ...config.token_cache, redis: undefined } : config.token_cache,
+    registrations: registrationPlace(config),
+    servers,
+    log,
+    clock,
+  })
   const requests = createBoundedMap<TokenRequest>()
   const given = new WeakMap<ClientToken, { readonly request: TokenRequest; readonly token: AccessToken }>()
   let closed = false
@@ -100,7 +112,7 @@ export function createClientTokens(
     },
     async close() {
       closed = true
-      await egress.tokens.close()
+      await egress.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import { createMetrics, type Metrics } from './admin/metrics.ts'
 import { type AuthorizationServer, createAuthorizationServer } from './authorization-server/authorization-server.ts'
 import { createKeySet, type KeySet } from './authorization-server/key-set.ts'
@@ -15,6 +16,7 @@ import type { Config } from './config/load.ts'
 import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
+import type { RegistrationPlace } from './egress/registration/registrars.ts'
 import type { TokenRequest } from './egress/token-request.ts'
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
@@ -110,7 +112,14 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   const viaName = `scopegate-${randomBytes(6).toString('hex')}`
   const servers = createServers(config, clock)
   const trusted = trustedServers(config, servers, { log, clock })
-  const egress = createEgress({ clients: config.clients, tokenCache: config.token_cache, servers, log, clock })
+  const egress = createEgress({
+    clients: config.clients,
+    tokenCache: config.token_cache,
+    registrations: registrationPlace(config),
+    servers,
+    log,
+    clock,
+  })
   const reservedHeaders = identityHeadersOf(config)
   const pools = createUpstreamPools()
   const routes = namedRoutes(config).map((route) =>
@@ -124,6 +133,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
+  egress.register(routes.flatMap(({ token }) => (token ? [token.client] : [])))
   const metrics = createMetrics({ inFlight: () => inFlight.count, trials: trialsOf(routes) })
   return {
     log,
@@ -145,7 +155,7 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
       endUpgraded()
       await inFlight.ended()
       for (const { keys } of trusted) keys.stop()
-      await egress.tokens.close()
+      await egress.close()
       for (const { upstream } of [...routes, ...passThrough]) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },
@@ -156,6 +166,11 @@ export function wire(config: Config, { log, clock }: { readonly log: Log; readon
 export function createServers(config: Config, clock: Clock): ReadonlyMap<string, AuthorizationServer> {
   const entries = Object.entries(config.authorization_servers)
   return new Map(entries.map(([name, options]) => [name, createAuthorizationServer(name, options, { clock })]))
+}
+
+/** Where the registrations of clients are kept. */
+export function registrationPlace({ file, token_cache: { redis }, registrations }: Config): RegistrationPlace {
+  return { redis, file: registrations, folder: dirname(resolve(file)) }
 }
 
 function trustedServers(

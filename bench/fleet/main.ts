@@ -13,8 +13,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/harness/redis.ts'
 import { startUpstream } from '../load.ts'
-import { memoryOf, type Running, startProgram } from '../processes.ts'
+import { type RunningNode, startNodeProgram } from '../processes.ts'
 import { type Issued, startTokenEndpoint } from '../token-endpoint.ts'
+import { memoryOf } from '../usage.ts'
 import { type Asked, createFleetLoad } from './load.ts'
 import { type RedisFigures, readRedis } from './redis-figures.ts'
 import { formatTimeline, quantile } from './timeline.ts'
@@ -71,7 +72,7 @@ ${indices.map((index) => `  - { path: /partner-${index}/**, callers: { networks:
 `,
 )
 const env = { SECRET: 's3cret-of-all', CACHE_KEY: randomBytes(32).toString('base64url') }
-const running: Running[] = []
+const running: RunningNode[] = []
 const scripts: { readonly at: number; readonly scripts: number }[] = []
 
 async function stop(): Promise<void> {
@@ -182,7 +183,7 @@ function statuses(failed: readonly { status: number }[]): string {
 
 try {
   for (let index = 0; index < gateways; index++) {
-    const gateway = await startProgram(
+    const gateway = await startNodeProgram(
       { args: [main, 'serve', '--config', file], env, logFile: logFileOf(index) },
       undefined,
     )

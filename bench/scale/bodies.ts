@@ -2,7 +2,8 @@ import { request as createRequest, createServer } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { listen } from '../../test/harness/listen.ts'
-import { cpuSeconds, memoryOf, type Running } from '../processes.ts'
+import type { RunningNode } from '../processes.ts'
+import { cpuSeconds, memoryOf } from '../usage.ts'
 import type { Stage } from './stage.ts'
 import { listener } from './tokens.ts'
 import { median } from './turns.ts'
@@ -66,7 +67,7 @@ interface Sent {
 }
 
 /** One body through a proxy; the other side counts, and answers with, what has arrived. */
-async function send({ pid, port }: Running, way: Way, length: Length, wanted: number): Promise<Sent> {
+async function send({ pid, port }: RunningNode, way: Way, length: Length, wanted: number): Promise<Sent> {
   const bytes = Math.ceil(wanted / piece.length) * piece.length
   const before = memoryOf(pid)
   let most = before

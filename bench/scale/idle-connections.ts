@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { memoryOf } from '../processes.ts'
+import { memoryOf } from '../usage.ts'
 import { inTurn, requestOf } from './requests.ts'
 import type { Stage } from './stage.ts'
 import { listener, scope, signToken, trustedIssuer } from './tokens.ts'

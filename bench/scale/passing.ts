@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startLoad } from '../load.ts'
-import { memoryOf } from '../processes.ts'
+import { memoryOf } from '../usage.ts'
 import { requestOf } from './requests.ts'
 import type { Gateway, Stage } from './stage.ts'
 import { listener, scope, signToken, trustedIssuer } from './tokens.ts'

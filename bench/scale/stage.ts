@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Upstream } from '../load.ts'
-import { type Running, startProgram } from '../processes.ts'
+import { type RunningNode, startNodeProgram } from '../processes.ts'
 import type { Issuer } from './tokens.ts'
 import type { Pace } from './turns.ts'
 
@@ -21,13 +21,13 @@ export interface Stage {
   /** `scopegate serve` with this configuration, stopped when the case is over. */
   startGateway(yaml: string, env?: Readonly<Record<string, string>>): Promise<Gateway>
   /** Any program that says where it listens. */
-  start(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Running>
+  start(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<RunningNode>
   /** Called when the case is over, the last one first. */
   atEnd(stop: () => Promise<unknown>): void
 }
 
 /** A gateway that can be looked into. */
-export interface Gateway extends Running {
+export interface Gateway extends RunningNode {
   /** Bytes that are alive after a garbage collection: of the heap, and of what it holds outside. */
   heap(): Promise<number>
 }
@@ -45,7 +45,7 @@ export function setStage(around: Pick<Stage, 'pace' | 'passing' | 'bodyBytes' | 
   // None is used twice: a log that is there already would tell of another program.
   const place = () => mkdtempSync(join(around.folder, 'program-'))
   const start = async (args: readonly string[], env = {}, folder = place()) => {
-    const running = await startProgram({ args, env, logFile: join(folder, 'log') }, around.pace.cores)
+    const running = await startNodeProgram({ args, env, logFile: join(folder, 'log') }, around.pace.cores)
     ends.push(() => running.stop())
     return { running, folder }
   }
@@ -72,7 +72,7 @@ export function setStage(around: Pick<Stage, 'pace' | 'passing' | 'bodyBytes' | 
   }
 }
 
-async function heapOf({ pid, emptyLog }: Running, log: string): Promise<number> {
+async function heapOf({ pid, emptyLog }: RunningNode, log: string): Promise<number> {
   emptyLog()
   process.kill(pid, 'SIGUSR2')
   const until = Date.now() + mostWait

@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startLoad } from '../load.ts'
-import { busySeconds, type Cores, cpuSeconds, exactCpuSeconds, type Running } from '../processes.ts'
+import type { Cores, RunningNode } from '../processes.ts'
+import { busySeconds, cpuSeconds, exactCpuSeconds } from '../usage.ts'
 import { inTurn } from './requests.ts'
 
 /** A gateway, and what it is asked in its turns. */
 export interface Contestant {
-  readonly running: Running
+  readonly running: RunningNode
   readonly nextRequest: () => Buffer
 }
 
@@ -54,7 +55,7 @@ async function takeTurn(
 }
 
 /** Asks once for each of the requests, and a few of them twice: what a gateway does once has been done then. */
-export async function askForAll(running: Running, requests: readonly Buffer[]): Promise<void> {
+export async function askForAll(running: RunningNode, requests: readonly Buffer[]): Promise<void> {
   const load = await startLoad(running.port, inTurn(requests))
   let answered = 0
   let failed = 0

@@ -10,7 +10,7 @@ import { createMetadataSource, type Metadata } from './metadata.ts'
 import { presetNames } from './presets/index.ts'
 import { staticKeys } from './static-key-set.ts'
 
-const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri'] as const
+const urls = ['issuer', 'discovery_url', 'token_endpoint', 'jwks_uri', 'registration_endpoint'] as const
 
 /** How an authorization server is reached. */
 const reached = z.strictObject({
@@ -21,6 +21,9 @@ const reached = z.strictObject({
   discovery_url: httpUrl().optional().describe('where the metadata is, if the issuer cannot be reached itself'),
   token_endpoint: httpUrl().optional().describe('wins over what is discovered'),
   jwks_uri: httpUrl().optional().describe('wins over what is discovered'),
+  registration_endpoint: httpUrl()
+    .optional()
+    .describe('where clients register themselves (RFC 7591); wins over what is discovered'),
   jwks: staticKeys().optional(),
   mtls_endpoint_aliases: z
     .strictObject({
@@ -76,7 +79,7 @@ export function authorizationServerOptions<Shape extends z.ZodRawShape>(more: Sh
 
 export type AuthorizationServerOptions = z.output<typeof reached>
 
-export type Endpoint = 'token_endpoint' | 'jwks_uri'
+export type Endpoint = 'token_endpoint' | 'jwks_uri' | 'registration_endpoint'
 
 export interface EndpointWish {
   /** Given: the endpoint for clients that present a certificate, where the server has one of its own for them. */
@@ -102,6 +105,11 @@ export interface AuthorizationServer {
   endpoint(which: Endpoint, wish?: EndpointWish): Promise<string>
   /** The same, as configured or as discovered already: nobody is asked, and whether it may be used is not looked at. */
   known(which: Endpoint, wish?: EndpointWish): string | undefined
+  /**
+   * A URL that the server itself has named as its own, if it may be asked there.
+   * @throws {GatewayError} `authorization_server_invalid_response`; `what` it is called there
+   */
+  requireReachable(what: string, url: string): string
   /** The one that presents the certificate, which may change meanwhile; without a certificate, `http`. */
   httpWith(certificate: ClientCertificate | undefined): HttpClient
   close(): Promise<void>
@@ -120,6 +128,11 @@ export function createAuthorizationServer(
     issuer === undefined
       ? undefined
       : createMetadataSource({ issuer, discovery_url: options.discovery_url }, http, clock)
+  const requireReachable = (what: string, url: string) => {
+    if (!/^https?:/i.test(url)) throw invalid(`the ${what} of ${name} is neither https nor http`)
+    if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${what} of ${name} is reached over plain http`)
+    return url
+  }
   const configured = (which: Endpoint, { certificate }: EndpointWish) => {
     const alias = certificate && which === 'token_endpoint' ? options.mtls_endpoint_aliases?.token_endpoint : undefined
     return alias ?? options[which]
@@ -143,12 +156,12 @@ export function createAuthorizationServer(
       const { certificate } = wish
       const url = configured(which, wish) ?? discovered(await metadata?.get(wish), which, wish)
       if (url === undefined) throw invalid(`${name} has no ${which}`)
-      if (!/^https?:/i.test(url)) throw invalid(`the ${which} of ${name} is neither https nor http`)
-      if (!options.allow_http && isPlainHttp(url)) throw invalid(`the ${which} of ${name} is reached over plain http`)
+      requireReachable(which, url)
       if (certificate && new URL(url).protocol !== 'https:')
         throw invalid(`the ${which} of ${name} is reached over plain http, where no certificate can be presented`)
       return url
     },
+    requireReachable,
     httpWith: (certificate) => (certificate ? certified.get(certificate) : http),
     async close() {
       await Promise.all([http.close(), certified.close()])

@@ -8,6 +8,7 @@ export interface Metadata {
   readonly issuer: string
   readonly token_endpoint?: string
   readonly jwks_uri?: string
+  readonly registration_endpoint?: string
   /** Where clients with a certificate go instead. @see https://www.rfc-editor.org/rfc/rfc8705#section-5 */
   readonly mtls_endpoint_aliases?: { readonly token_endpoint?: string }
 }
@@ -149,6 +150,7 @@ function readMetadata(document: Record<string, unknown>, issuer: string): Metada
     issuer,
     ...readEndpoint(document, 'token_endpoint'),
     ...readEndpoint(document, 'jwks_uri'),
+    ...readEndpoint(document, 'registration_endpoint'),
     ...(isRecord(aliases) && { mtls_endpoint_aliases: readEndpoint(aliases, 'token_endpoint') }),
   }
 }

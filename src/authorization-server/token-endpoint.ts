@@ -107,7 +107,10 @@ const certificateAlert =
 /** A server that finds fault with the certificate may say so in TLS. @see https://www.rfc-editor.org/rfc/rfc8446#section-6.2 */
 function refusalOfCertificate(error: unknown): TokenRefusal | undefined {
   if (!(error instanceof TransportFault) || !certificateAlert.test(error.fault)) return undefined
-  return new TokenRefusal(`the certificate of the client was refused: ${error.message}`, { ofClient: true })
+  return new TokenRefusal(`the certificate of the client was refused: ${error.message}`, {
+    ofClient: true,
+    inTls: true,
+  })
 }
 
 async function refusalOf(

@@ -5,10 +5,13 @@ import { redacted, withoutSecrets } from './quoted-secrets.ts'
 export class TokenRefusal extends GatewayError {
   /** True if it is the credential that will not do. @see https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
   readonly ofClient: boolean
+  /** True where it is no answer, but TLS that did not take the certificate. */
+  readonly inTls: boolean
 
-  constructor(reason: string, { ofClient }: { readonly ofClient: boolean }) {
+  constructor(reason: string, { ofClient, inTls = false }: { readonly ofClient: boolean; readonly inTls?: boolean }) {
     super('authorization_server_refused', { reason })
     this.ofClient = ofClient
+    this.inTls = inTls
   }
 }
 

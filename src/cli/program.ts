@@ -44,6 +44,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--raw', 'print the token itself, and nothing else')
     .action(deferred(async () => (await import('./token.ts')).token))
   program
+    .command('register')
+    .description('register a client that has registration, or bring that up to date, and print what was granted')
+    .argument('<client>', 'the name of the client in the configuration')
+    .addOption(configOption())
+    .option('--delete', 'delete the client at its server, and what is kept of it')
+    .action(deferred(async () => (await import('./register.ts')).register))
+  program
     .command('report')
     .description(
       'sum up a log: which callers were refused on which route, or would have been without report mode, and why',

@@ -17,9 +17,9 @@ export interface TokenOptions {
 export async function token(client: string | undefined, options: TokenOptions): Promise<void> {
   const config = loadConfig(options.config, process.env, { routes: 'optional' })
   const asked = askedToken(config, client, options)
-  const { redis, ...memoryAlone } = config.token_cache
-  const tokens = createClientTokens(options.fresh ? { ...config, token_cache: memoryAlone } : config, {
+  const tokens = createClientTokens(config, {
     log: createLog(createLogOutput(2), 'warn'),
+    ownTokens: options.fresh === true,
   })
   const startedAt = performance.now()
   try {

@@ -1,6 +1,7 @@
 import { Substituted } from '../base/substituted.ts'
 import { formatPath } from './config-error.ts'
 import { list, shown, type Tree, tree, written } from './raw-values.ts'
+import { registrationFindings } from './registration-findings.ts'
 import { suggest } from './suggest.ts'
 import { trustFindings } from './trust-findings.ts'
 import type { Path } from './yaml-document.ts'
@@ -26,6 +27,7 @@ export function referenceFindings(
   const servers = tree(root.authorization_servers)
   return [
     ...clientFindings(tree(root.clients), servers),
+    ...registrationFindings(root),
     ...trustFindings(root),
     ...list(root.routes).flatMap((route, index) => routeFindings(tree(route), index, root)),
     ...emptinessFindings(root.listeners),

@@ -4,6 +4,7 @@ import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
 import { duration, flag, listOf, oneOf, oneOrMore, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
+import { registrationFileOptions } from '../egress/registration/registration-options.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { accessTokenOptions } from '../ingress/access-token-options.ts'
 import { findBrowserFault } from '../ingress/browser-rule.ts'
@@ -115,7 +116,11 @@ export const configOptions = z.strictObject({
   authorization_servers: named(authorizationServer).default({}),
   clients: named(clientOptions).default({}),
   token_cache: tokenCacheOptions,
-  routes: z.array(routeOptions).min(1, 'is an empty list: without a route nothing can be served'),
+  registrations: registrationFileOptions.optional(),
+  routes: z
+    .array(routeOptions)
+    .min(1, 'is an empty list: without a route nothing can be served')
+    .describe('must be given, here or in the files of include'),
   identity_headers: identityHeadersOption
     .optional()
     .describe("for every route with require; a route's own are added to these"),

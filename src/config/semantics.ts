@@ -1,7 +1,7 @@
 import { foldHeaderName } from '../base/header-lists.ts'
 import { isPlainHttp } from '../base/plain-http.ts'
 import { flag } from '../base/scalars.ts'
-import { clientOptions, createCredential } from '../egress/client.ts'
+import { clientOptions, expiriesOf } from '../egress/client.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
 import { isPlainRedis } from '../egress/token-cache/redis-options.ts'
 import { judgeUntil } from '../ingress/report-mode.ts'
@@ -70,8 +70,7 @@ export function semanticFindings(values: unknown, { now, routeLabel }: Semantics
 /** Files are read again when they change, so it may be replaced in time; but nobody should find out by way of a refusal. */
 function expiryFindings(name: string, value: unknown): Finding[] {
   const { data: client } = clientOptions.safeParse(value)
-  const expiries = (client && createCredential(client).expiries?.()) ?? []
-  return expiries
+  return (client ? expiriesOf(client) : [])
     .filter(({ at }) => at <= Date.now())
     .map(({ path, at }) => ({
       path: ['clients', name, ...path],

@@ -14,12 +14,15 @@ export function trustFindings(root: Tree): Finding[] {
     path: ['authorization_servers', name],
     server: tree(server),
   }))
-  const used = new Set(Object.values(tree(root.clients)).map((client) => written(tree(client).authorization_server)))
+  const clients = Object.values(tree(root.clients)).map(tree)
+  const serversOf = (some: readonly Tree[]) => new Set(some.map((client) => written(client.authorization_server)))
+  const used = serversOf(clients)
+  const registering = serversOf(clients.filter(({ registration }) => registration !== undefined))
   return [
     ...issuerFindings(servers),
     ...servers.flatMap(({ name, server, path }) => [
       ...keySourceFindings(server, path),
-      ...discoveryFindings(server, path, used.has(name)),
+      ...discoveryFindings(server, path, { hasClients: used.has(name), registers: registering.has(name) }),
       ...staticKeyFindings(server, path),
       ...sizeFindings(server, path, root.listeners),
     ]),
@@ -83,8 +86,13 @@ function keySourceFindings(server: Tree, path: Path): Finding[] {
   return findings
 }
 
-function discoveryFindings(server: Tree, path: Path, hasClients: boolean): Finding[] {
-  const needsTokens = hasClients && server.token_endpoint === undefined
+function discoveryFindings(
+  server: Tree,
+  path: Path,
+  { hasClients, registers }: { readonly hasClients: boolean; readonly registers: boolean },
+): Finding[] {
+  const needsTokens =
+    (hasClients && server.token_endpoint === undefined) || (registers && server.registration_endpoint === undefined)
   const needsKeys = server.jwks === undefined && server.jwks_uri === undefined
   if (server.discovery_url === undefined || needsTokens || needsKeys) return []
   const message =

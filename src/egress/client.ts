@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ClientAuthMethod, ClientCredential } from '../authorization-server/client-auth/define.ts'
+import type { ClientAuthMethod, ClientCredential, Expiry } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
 import { createClientCertificate } from '../base/client-certificate.ts'
@@ -19,6 +19,12 @@ import {
 } from '../base/scalars.ts'
 import { Secret } from '../base/secret.ts'
 import { Substituted } from '../base/substituted.ts'
+import {
+  findIdentityFault,
+  type RegistrationOptions,
+  registrationOptions,
+  sharedMembers,
+} from './registration/registration-options.ts'
 
 const reservedParameters = [
   'grant_type',
@@ -75,7 +81,8 @@ const hasOneScopeKey = (given: { readonly scope?: unknown; readonly scopes?: unk
 
 const commonOptions = {
   authorization_server: text().describe('the name of the server that issues its tokens'),
-  client_id: text(),
+  client_id: text().optional().describe('what the server calls it; or registration'),
+  registration: registrationOptions.optional().describe('in place of client_id and client_secret: it registers itself'),
   ...wishes,
   token_params: parameters().optional().describe('further parameters of the token request, sent as they stand'),
   scope_policy: oneOf('warn', 'exact')
@@ -91,7 +98,8 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
   const name = z.literal(method.name).describe('how it authenticates')
   const methodName = isDefault ? name.default(method.name) : name
   return z
-    .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options })
+    .strictObject({ ...commonOptions, token_endpoint_auth_method: methodName, ...method.options, ...ownSecret(method) })
+    .check(identityRule(method))
     .refine(hasOneScopeKey, oneScopeKey)
     .refine((given) => given.tls_client_certificate_bound_access_tokens !== true || given.tls !== undefined, {
       ...ruleOverMap,
@@ -104,6 +112,23 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
     })
     .check(credentialRule(method))
+    .meta({ anyOf: [{ required: ownKeys(method) }, { required: ['registration'] }] })
+}
+
+/** What tells editors apart a client that is known from one that registers itself. */
+function ownKeys({ options }: ClientAuthMethod): string[] {
+  return ['client_id', ...(Object.hasOwn(options, 'client_secret') ? ['client_secret'] : [])]
+}
+
+/** A secret is given, or else comes with the registration. */
+function ownSecret({ options }: ClientAuthMethod): { client_secret?: z.ZodOptional } {
+  const { client_secret: option } = options
+  return option instanceof z.ZodType ? { client_secret: option.optional() } : {}
+}
+
+function identityRule(method: ClientAuthMethod) {
+  const keys = ['token_endpoint_auth_method', 'client_id', 'client_secret', 'registration', 'scope', 'scopes']
+  return faultRule<Record<string, unknown>>(keys, (given) => findIdentityFault(method, given))
 }
 
 /** What no single key tells of a credential. */
@@ -114,7 +139,11 @@ function credentialRule(method: ClientAuthMethod) {
 
 function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {
   const { tls } = given as { tls?: z.output<typeof tlsOptions> }
-  return method.findFault?.(given) ?? (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
+  const awaitsSecret = Object.hasOwn(method.options, 'client_secret') && given.client_secret === undefined
+  return (
+    (awaitsSecret ? undefined : method.findFault?.(given)) ??
+    (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
+  )
 }
 
 const [defaultMethod, ...otherMethods] = clientAuthMethods
@@ -130,21 +159,59 @@ export const clientOptions = z.preprocess(
 
 /** Which form a client has must be known before its values are read: the method may stand in a variable. */
 function readMethod(client: unknown): unknown {
-  const method: unknown = Object(client).token_endpoint_auth_method
-  return method instanceof Substituted && !method.fromFile
-    ? { ...Object(client), token_endpoint_auth_method: method.read() }
-    : client
+  const { token_endpoint_auth_method: own, registration } = Object(client) as Readonly<Record<string, unknown>>
+  const member = Object(Object(registration).metadata).token_endpoint_auth_method as unknown
+  const usual = registration === undefined ? undefined : (methodNamed(textOf(member)) ?? defaultMethod).name
+  const method = own === undefined ? usual : textOf(own)
+  if (method === undefined) return client
+  const read = { ...Object(client), token_endpoint_auth_method: method }
+  return registration === undefined ? read : { ...membersOf(registration, method), ...read }
+}
+
+/** Whoever says something of the client in its metadata need not say it again beside it. */
+function membersOf(registration: unknown, method: string): Readonly<Record<string, unknown>> {
+  const metadata = Object(Object(registration).metadata) as Readonly<Record<string, unknown>>
+  const keys = { ...commonOptions, ...methodNamed(method)?.options }
+  const shared = sharedMembers.filter((name) => Object.hasOwn(keys, name) && metadata[name] !== undefined)
+  return Object.fromEntries(shared.map((name) => [name, metadata[name]]))
+}
+
+function textOf(value: unknown): string | undefined {
+  if (value instanceof Substituted && !value.fromFile) return value.read()
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The method of this name, as registered with IANA. */
+export function methodNamed(name: string | undefined): ClientAuthMethod | undefined {
+  const methods: readonly ClientAuthMethod[] = clientAuthMethods
+  return methods.find((method) => method.name === name)
 }
 
 export type ClientOptions = z.output<typeof clientOptions>
 
-/** The credential of a client, by its authentication method. */
+/** A client of which it is known who it is. */
+export type KnownClient = ClientOptions & { readonly client_id: string }
+
+/** A client that registers itself. */
+export type RegisteringClient = ClientOptions & { readonly registration: RegistrationOptions }
+
+export function isRegistering(client: ClientOptions): client is RegisteringClient {
+  return client.registration !== undefined
+}
+
+/** The credential of a client whose secret is there, by its authentication method. */
 export function createCredential(client: ClientOptions): ClientCredential {
-  const methods: readonly ClientAuthMethod[] = clientAuthMethods
-  const method = methods.find(({ name }) => name === client.token_endpoint_auth_method)
+  const method = methodNamed(client.token_endpoint_auth_method)
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
   const credential = method.create(client)
   return client.tls && !credential.tls ? withCertificate(credential, client.tls) : credential
+}
+
+/** What of a client's credential is good no more at some date. */
+export function expiriesOf(client: ClientOptions): readonly Expiry[] {
+  const awaitsSecret =
+    isRegistering(client) && 'client_secret' in (methodNamed(client.token_endpoint_auth_method)?.options ?? {})
+  return awaitsSecret ? [] : (createCredential(client).expiries?.() ?? [])
 }
 
 /** Every secret of a client, its certificate and keys among them. */

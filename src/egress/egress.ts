@@ -1,9 +1,14 @@
 import type { AuthorizationServer } from '../authorization-server/authorization-server.ts'
-import type { ClientCertificate } from '../base/client-certificate.ts'
+import { type ClientCertificate, createClientCertificate } from '../base/client-certificate.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Log } from '../base/log.ts'
-import { type ClientOptions, createCredential, isCertificateBound, type TokenOptions } from './client.ts'
+import { GatewayError } from '../base/errors.ts'
+import { errorTrail, type Log } from '../base/log.ts'
+import { type ClientOptions, createCredential, isCertificateBound, isRegistering, type TokenOptions } from './client.ts'
+import { createRegisteredTokenRequest } from './registration/registered-token-request.ts'
+import type { Registrar } from './registration/registrar.ts'
+import { createRegistrars, type RegistrationPlace } from './registration/registrars.ts'
 import { createTokenCache, type TokenCacheOptions } from './token-cache/index.ts'
+import { createSharedRedis } from './token-cache/shared-redis.ts'
 import { createTokenRequest, type TokenRequest } from './token-request.ts'
 import { createTokenSource, type TokenSource } from './token-source.ts'
 
@@ -14,33 +19,68 @@ export interface Egress {
   requestFor(wished: Pick<TokenOptions, 'client'> & Partial<TokenOptions>): TokenRequest
   /** The certificate that a client's tokens are bound to: worth nothing on a connection without it. */
   certificateOf(client: string): ClientCertificate | undefined
+  /** What keeps a client registered; `undefined` for one that somebody else has registered. */
+  registrarOf(client: string): Registrar | undefined
+  /** Has these clients registered in the background, so that nobody waits for it later. What fails is tried again at need. */
+  register(clients: readonly string[]): void
+  close(): Promise<void>
 }
 
 export interface EgressContext {
   readonly clients: Readonly<Record<string, ClientOptions>>
   readonly tokenCache: TokenCacheOptions
+  readonly registrations: RegistrationPlace
   readonly servers: ReadonlyMap<string, AuthorizationServer>
   readonly log: Log
   readonly clock: Clock
 }
 
-export function createEgress({ clients, tokenCache, servers, log, clock }: EgressContext): Egress {
-  const cache = createTokenCache(tokenCache, { clock, log })
-  const credentials = new Map(Object.entries(clients).map(([name, client]) => [name, createCredential(client)]))
+export function createEgress({ clients, tokenCache, registrations, servers, log, clock }: EgressContext): Egress {
+  const redis = tokenCache.redis ?? (Object.values(clients).some(isRegistering) ? registrations.redis : undefined)
+  const shared = redis && createSharedRedis(redis, { clock, log })
+  const cache = createTokenCache(tokenCache, { clock, log }, shared)
+  const tokens = createTokenSource({ clock, log, cache, options: tokenCache })
+  const registrars = createRegistrars({ clients, servers, place: registrations, shared, clock, log })
+  const known = Object.entries(clients).filter(([, client]) => !isRegistering(client))
+  const credentials = new Map(known.map(([name, client]) => [name, createCredential(client)]))
+  const certificates = new Map(
+    Object.entries(clients).flatMap(([name, { tls }]) =>
+      tls && registrars.has(name) ? [[name, createClientCertificate(tls)]] : [],
+    ),
+  )
   return {
-    tokens: createTokenSource({ clock, log, cache, options: tokenCache }),
+    tokens,
     requestFor(token) {
       const { client: name } = token
       const client = clients[name]
       const server = client && servers.get(client.authorization_server)
-      const credential = credentials.get(name)
+      const [registrar, credential] = [registrars.get(name), credentials.get(name)]
+      if (client && server && registrar)
+        return createRegisteredTokenRequest({ name, client, server, token, cache }, registrar)
       if (!client || !server || !credential)
         throw new TypeError(`there is no client ${name}; there is ${Object.keys(clients).join(', ') || 'none'}`)
       return createTokenRequest({ name, client, server, credential, token, cache })
     },
     certificateOf(name) {
       const client = clients[name]
-      return client && isCertificateBound(client) ? credentials.get(name)?.tls : undefined
+      if (!client || !isCertificateBound(client)) return undefined
+      return credentials.get(name)?.tls ?? certificates.get(name)
+    },
+    registrarOf: (name) => registrars.get(name),
+    register(names) {
+      for (const name of new Set(names))
+        registrars
+          .get(name)
+          ?.prepare()
+          ?.catch((error: unknown) => {
+            const reason = error instanceof GatewayError ? (error.options.reason ?? error.code) : errorTrail(error)
+            log.warn({ client: name, reason }, 'client not registered')
+          })
+    },
+    async close() {
+      await Promise.all([...registrars.values()].map((registrar) => registrar.close()))
+      await tokens.close()
+      shared?.close()
     },
   }
 }

@@ -22,6 +22,14 @@ export interface TokenRequest {
   keys(reading?: 'again'): readonly string[]
   /** Which client, as configured, with which secrets and keys, to the letter, sends it. */
   clientKey(reading?: 'again'): string
+  /**
+   * For a client that registers itself: resolves once it is known who it is, and is `undefined` where it is. Nothing else
+   * here may be asked before.
+   * @throws {GatewayError}
+   */
+  prepare?(): Promise<void> | undefined
+  /** For such a client: what it was refused with may have been replaced, or is now. */
+  renewRegistration?(): Promise<void>
   /** What is wrong with the files of the credential, while what they held before is still used. */
   credentialFault(): string | undefined
   /** Asks the authorization server. @throws {GatewayError} as `requestToken` does */
@@ -30,6 +38,7 @@ export interface TokenRequest {
 
 export interface TokenRequestContext {
   readonly name: string
+  /** With its client_id: one that registers itself is another one once it has done so. */
   readonly client: ClientOptions
   readonly server: AuthorizationServer
   /** The route's own wishes win over the client's. */
@@ -39,9 +48,11 @@ export interface TokenRequestContext {
   readonly credential?: ClientCredential
 }
 
-/** Makes a token request ready, once for all the requests of a route. */
+/** Makes a token request ready, once for all the requests of a route. @throws {TypeError} for a client without client_id */
 export function createTokenRequest(context: TokenRequestContext): TokenRequest {
   const { name, client, server, token, cache, credential = createCredential(context.client) } = context
+  const { client_id: clientId } = client
+  if (clientId === undefined) throw new TypeError(`the client ${name} has no client_id`)
   const scopes = token.scopes ?? token.scope ?? client.scopes ?? client.scope ?? []
   const audience = token.audience ?? client.audience ?? []
   const resource = token.resource ?? client.resource ?? []
@@ -58,7 +69,7 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
       grant: 'client_credentials',
       exactScope,
       server: server.identity,
-      client: client.client_id,
+      client: clientId,
       method: client.token_endpoint_auth_method,
       credential: identity,
       scopes: [...new Set(scopes)].sort(),
@@ -90,6 +101,6 @@ export function createTokenRequest(context: TokenRequestContext): TokenRequest {
       return cache.keysOf(JSON.stringify({ server: server.identity, client, texts }))[0] ?? ''
     },
     credentialFault: () => credential.fault?.(),
-    send: () => requestToken({ server, clientId: client.client_id, credential, parameters }),
+    send: () => requestToken({ server, clientId, credential, parameters }),
   }
 }

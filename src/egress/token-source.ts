@@ -63,6 +63,8 @@ export function createTokenSource({
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
+    const preparing = request.prepare?.()
+    if (preparing) await untilAborted(preparing, signal)
     const found = held(request) ?? takeToken(request, request.keys('again'))
     if (found) return found
     const [key = ''] = request.keys()
@@ -72,7 +74,7 @@ export function createTokenSource({
   }
 
   function held(request: TokenRequest): ObtainedToken | undefined {
-    return takeToken(request, request.keys())
+    return request.prepare?.() ? undefined : takeToken(request, request.keys())
   }
 
   function takeToken(request: TokenRequest, keys: readonly string[]): ObtainedToken | undefined {
@@ -103,14 +105,18 @@ export function createTokenSource({
     return flight
   }
 
-  /** The secret may have been changed in its file while the old one was refused: then it is tried once with the new one. */
+  /**
+   * The secret may have been changed in its file, or by another registration, while the old one was refused: then it is
+   * tried once with the new one.
+   */
   async function fetchWithChangedCredential(
     request: TokenRequest,
     client: string,
     error: unknown,
   ): Promise<FetchedToken> {
-    if (error instanceof TokenRefusal && error.ofClient && request.clientKey('again') !== client)
-      return fetcher.fetch(request)
+    if (!(error instanceof TokenRefusal && error.ofClient)) throw error
+    if (request.clientKey('again') === client && !error.inTls) await request.renewRegistration?.()
+    if (request.clientKey() !== client) return fetcher.fetch(request)
     throw error
   }
 

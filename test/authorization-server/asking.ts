@@ -26,7 +26,7 @@ export function askAs(
   parameters: readonly (readonly [string, string])[] = [],
 ): Promise<IssuedToken> {
   const options = clientOptions.parse({ authorization_server: 'sso', ...client })
-  return requestToken({ server, clientId: options.client_id, credential: createCredential(options), parameters })
+  return requestToken({ server, clientId: options.client_id ?? '', credential: createCredential(options), parameters })
 }
 
 /** The error that something fails with. However it is printed, it is left to be looked through for secrets. */

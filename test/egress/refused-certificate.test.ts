@@ -1,4 +1,5 @@
 import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createTcpServer } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { clientOptions } from '../../src/egress/client.ts'
 import { createMemoryTokenCache } from '../../src/egress/token-cache/memory.ts'
@@ -65,6 +66,18 @@ it('a client whose certificate is refused shuts nobody else out, and is left alo
   await failureOf(get(requestOf('self-signed', 'b')))
   expect(handshakes).toBe(before + 1)
   expect(await get(requestOf('client', 'b'))).toBe('fetched')
+})
+
+it('a client that registers itself, and whose certificate is refused, is not registered anew for that', async () => {
+  await listening.stop()
+  const badCertificate = Buffer.from([21, 3, 3, 0, 2, 2, 42])
+  listening = await listen(createTcpServer((socket) => socket.once('data', () => socket.end(badCertificate))))
+  let renewals = 0
+  const renewRegistration = async () => {
+    renewals += 1
+  }
+  const failure = await failureOf(get({ ...requestOf('self-signed', 'a'), renewRegistration }))
+  expect([failure.code, renewals]).toEqual(['authorization_server_refused', 0])
 })
 
 it('a server that breaks off whoever comes is down for all, after the second of them', async () => {

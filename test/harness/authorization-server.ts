@@ -33,12 +33,18 @@ export interface AuthorizationServerOptions {
    * address, or, as an `alias`, at a second one alone (`mtls_endpoint_aliases`).
    */
   readonly tls?: { readonly alias?: boolean }
+  /** Lets clients register themselves, and manage that; with an initial access token where one is given. */
+  readonly registration?: {
+    readonly initialAccessToken?: string
+    readonly unmanaged?: true
+    readonly rotatesAccessToken?: true
+  }
   /** Changes the configuration of oidc-provider at will, last of all. */
   readonly configure?: (configuration: Configuration) => Configuration
 }
 
 /** The parts of the server that a test can answer in its stead. */
-export type Endpoint = 'token' | 'jwks' | 'discovery'
+export type Endpoint = 'token' | 'jwks' | 'discovery' | 'registration'
 
 /** Answers a request in the server's stead. */
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void
@@ -84,6 +90,7 @@ const paths: Record<Endpoint, string> = {
   token: '/token',
   jwks: '/jwks',
   discovery: '/.well-known/',
+  registration: '/reg',
 }
 
 /** Starts one on a free port. Every client secret and every token that it issues is registered as a secret. */
@@ -120,6 +127,8 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     const token: unknown = Object(context.body).access_token
     if (typeof token === 'string') registerSecret(token)
   })
+  provider.on('registration_create.success', registerRegistration)
+  provider.on('registration_update.success', registerRegistration)
   const callback = provider.callback()
   provide = (request, response) => void callback(request, response)
 
@@ -190,11 +199,19 @@ export const answerBroken: Answer = (request) => {
 function endpointOf(seen: SeenRequest): Endpoint | undefined {
   const path = seen.url.split('?', 1)[0] ?? ''
   if (path === paths.token || path === paths.jwks) return path === paths.token ? 'token' : 'jwks'
+  if (path === paths.registration || path.startsWith(`${paths.registration}/`)) return 'registration'
   return path.startsWith(paths.discovery) ? 'discovery' : undefined
 }
 
 function asServiceClient(client: ClientMetadata): ClientMetadata {
   return { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...client }
+}
+
+/** What the server tells a client that has registered, or changed its registration. */
+function registerRegistration({ body }: { readonly body?: unknown }): void {
+  const { registration_access_token: token, ...client } = Object(body)
+  registerClientSecret(client)
+  if (typeof token === 'string') registerSecret(token)
 }
 
 /** The secret by itself, and as Basic credentials, in both encodings. */
@@ -269,6 +286,17 @@ function createConfiguration(input: ConfigurationInput): Configuration {
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       ...(input.tls && { mTLS: mutualTlsFeature }),
+      ...(input.registration && {
+        registration: {
+          enabled: true,
+          initialAccessToken: input.registration.initialAccessToken ?? false,
+          issueRegistrationAccessToken: input.registration.unmanaged !== true,
+        },
+        registrationManagement: {
+          enabled: input.registration.unmanaged !== true,
+          rotateRegistrationAccessToken: input.registration.rotatesAccessToken === true,
+        },
+      }),
       resourceIndicators: {
         enabled: true,
         defaultResource: () => audience,

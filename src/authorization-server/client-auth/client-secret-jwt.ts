@@ -41,6 +41,7 @@ export const clientSecretJwt = defineClientAuthMethod({
     ...assertionOptions,
   },
   findFault: (options) => keyFaultOf(() => createKey(options)),
+  describe: ({ token_endpoint_auth_signing_alg }) => ({ token_endpoint_auth_signing_alg }),
   create(options) {
     const key = createKey(options)
     return {

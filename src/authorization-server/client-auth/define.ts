@@ -40,6 +40,8 @@ export interface ClientAuthMethod<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly options: Shape
   /** What cannot work although each option is good by itself. Asked by `check`, and before `create`. */
   findFault?(options: z.output<z.ZodObject<Shape>>): OptionFault | undefined
+  /** What a client that registers itself says of its credential. @see https://www.rfc-editor.org/rfc/rfc7591#section-2 */
+  describe?(options: z.output<z.ZodObject<Shape>>): Readonly<Record<string, unknown>>
   create(options: z.output<z.ZodObject<Shape>>): ClientCredential
 }
 

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { deriveFrom } from '../../base/derived.ts'
 import { keyFaultOf } from '../../base/private-key.ts'
 import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
@@ -49,6 +50,14 @@ export const privateKeyJwt = defineClientAuthMethod({
     ...assertionOptions,
   },
   findFault: (options) => keyFaultOf(() => createSigningKey(options)),
+  describe(options) {
+    const { key, alg, kid } = createSigningKey(options).read()
+    const jwk = createPublicKey(key).export({ format: 'jwk' })
+    return {
+      jwks: { keys: [{ ...jwk, use: 'sig', alg, ...(kid !== undefined && { kid }) }] },
+      token_endpoint_auth_signing_alg: alg,
+    }
+  },
   create(options) {
     const signingKey = createSigningKey(options)
     return {

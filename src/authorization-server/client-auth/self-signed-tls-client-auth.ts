@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto'
 import { TlsClientAuth } from 'oauth4webapi'
+import { createClientCertificate } from '../../base/client-certificate.ts'
 import { defineClientAuthMethod } from './define.ts'
 import { tlsOptions, withCertificate } from './tls.ts'
 
@@ -10,5 +12,9 @@ export const selfSignedTlsClientAuth = defineClientAuthMethod({
   name: 'self_signed_tls_client_auth',
   summary: 'a self-signed TLS certificate; the server knows this very one',
   options: { tls: tlsOptions },
+  describe({ tls }) {
+    const { raw, publicKey } = new X509Certificate(createClientCertificate(tls).read().certificate)
+    return { jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }] } }
+  },
   create: ({ tls }) => withCertificate({ identify: () => '', authenticate: TlsClientAuth() }, tls),
 })

@@ -1,18 +1,5 @@
 import type { AccessToken } from '../access-token.ts'
-
-/** It is the one, until it releases; the lease is extended meanwhile, and ends by itself should the process die. */
-export interface HeldLease {
-  readonly state: 'held'
-  release(): Promise<void>
-}
-
-/** What one process gets when it wants to be the one that asks for a token. */
-export type Lease =
-  | HeldLease
-  /** Another process is asking. */
-  | { readonly state: 'busy' }
-  /** There is nobody to share with. */
-  | { readonly state: 'unavailable' }
+import type { Lease } from '../leases.ts'
 
 /**
  * What processes share of their tokens. It cannot hurt: whatever goes wrong with it counts as a miss, so nothing here

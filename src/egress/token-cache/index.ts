@@ -6,6 +6,7 @@ import type { TokenCache } from './define.ts'
 import { createMemoryTokenCache } from './memory.ts'
 import { createRedisTokenCache } from './redis.ts'
 import { redisOptions } from './redis-options.ts'
+import type { SharedRedis } from './shared-redis.ts'
 
 /** How access tokens are kept. */
 export const tokenCacheOptions = z
@@ -20,10 +21,11 @@ export const tokenCacheOptions = z
 
 export type TokenCacheOptions = z.output<typeof tokenCacheOptions>
 
-/** The token cache that the configuration asks for. */
+/** The token cache that the configuration asks for; in the Redis that is shared already, if there is one. */
 export function createTokenCache(
   { redis }: TokenCacheOptions,
   context: { readonly clock: Clock; readonly log: Log },
+  shared?: SharedRedis,
 ): TokenCache {
-  return redis ? createRedisTokenCache(redis, context) : createMemoryTokenCache()
+  return redis ? createRedisTokenCache(redis, context, shared) : createMemoryTokenCache()
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Networks } from '../../base/network.ts'
 import { certificates, flag, integer, listOf, parsedText, ruleOverMap, secret, text } from '../../base/scalars.ts'
 import { Secret } from '../../base/secret.ts'
-import { readEncryptionKey } from './token-encryption.ts'
+import { encryptionKeys } from '../sealing.ts'
 
 /** A Redis as its URL names it. */
 export interface RedisAddress {
@@ -79,11 +79,7 @@ export const redisOptions = z
       })
       .optional()
       .describe('with rediss://, or to reach sentinels or a cluster over TLS'),
-    encryption_keys: listOf(
-      secret().refine((key) => readEncryptionKey(key) !== undefined, {
-        error: 'must be 32 bytes in base64 or base64url, such as `openssl rand -base64 32` makes',
-      }),
-    ).describe('32 bytes in base64 or base64url each; the first encrypts, all decrypt'),
+    encryption_keys: encryptionKeys(),
     key_prefix: parsedText<string>('letters, digits and any of . _ - / :', (given) =>
       /^[\w.\-/:]{1,100}$/.test(given) ? given : undefined,
     )

@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { Secret } from '../../base/secret.ts'
 import type { AccessToken } from '../access-token.ts'
+import { createSealing } from '../sealing.ts'
 import { parseToken, serialiseToken } from './stored-token.ts'
 
 /** What makes tokens unreadable where they are kept, and their names mean nothing. */
@@ -13,76 +13,15 @@ export interface TokenEncryption {
   open(name: string, sealed: string): AccessToken | undefined
 }
 
-/** Its own name and key space for each form of what is kept, so that two versions of the program can run side by side. */
-const format = 'v1'
-const keyBytes = 32
-const ivBytes = 12
-const tagBytes = 16
-
-interface DerivedKey {
-  readonly id: string
-  readonly encrypt: Buffer
-  readonly name: Buffer
-}
-
-/** The 32 bytes of a key in base64url (base64 will do), or `undefined`. */
-export function readEncryptionKey(secret: Secret): Buffer | undefined {
-  const written = secret.read()
-  if (!/^[\w+/-]{43}=?$/.test(written)) return undefined
-  const key = Buffer.from(written, 'base64url')
-  return key.length === keyBytes ? key : undefined
-}
-
-/**
- * AES-256-GCM with the name as additional data, so that an entry moved under another name is of no use. Names are
- * HMAC-SHA-256. Each has a key of its own, derived from each of the `keys`.
- * @throws {TypeError} for a key that is not 32 bytes
- */
+/** @throws {TypeError} for a key that is not 32 bytes */
 export function createTokenEncryption(secrets: readonly Secret[]): TokenEncryption {
-  const keys = secrets.map(deriveKeys)
-  const [first] = keys
-  if (!first) throw new TypeError('a token cache needs an encryption key')
+  const { namesOf, seal, open } = createSealing(secrets, 'token cache')
   return {
-    namesOf: (canonicalRequest) =>
-      keys.map(({ name }) => createHmac('sha256', name).update(canonicalRequest).digest('base64url')),
-    seal(name, token) {
-      const iv = randomBytes(ivBytes)
-      const cipher = createCipheriv('aes-256-gcm', first.encrypt, iv).setAAD(additionalData(name))
-      const text = Buffer.concat([cipher.update(serialiseToken(token), 'utf8'), cipher.final()])
-      return `${format}.${first.id}.${Buffer.concat([iv, cipher.getAuthTag(), text]).toString('base64url')}`
-    },
+    namesOf,
+    seal: (name, token) => seal(name, serialiseToken(token)),
     open(name, sealed) {
-      const [version, id, body = '', ...rest] = sealed.split('.')
-      const key = keys.find((known) => known.id === id)
-      if (version !== format || !key || rest.length > 0) return undefined
-      const text = decrypt(key.encrypt, name, Buffer.from(body, 'base64url'))
+      const text = open(name, sealed)
       return text === undefined ? undefined : parseToken(text)
     },
   }
-}
-
-function deriveKeys(secret: Secret): DerivedKey {
-  const key = readEncryptionKey(secret)
-  if (!key) throw new TypeError('an encryption key must be 32 bytes in base64url')
-  const derive = (purpose: string, bytes = keyBytes) =>
-    Buffer.from(hkdfSync('sha256', key, '', `scopegate token cache ${format}: ${purpose}`, bytes))
-  return { id: derive('key id', 8).toString('base64url'), encrypt: derive('encryption'), name: derive('names') }
-}
-
-function decrypt(key: Buffer, name: string, sealed: Buffer): string | undefined {
-  const iv = sealed.subarray(0, ivBytes)
-  const tag = sealed.subarray(ivBytes, ivBytes + tagBytes)
-  // A shorter tag would be taken as well, and is easier to guess.
-  if (tag.length !== tagBytes) return undefined
-  try {
-    const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes })
-    decipher.setAAD(additionalData(name)).setAuthTag(tag)
-    return decipher.update(sealed.subarray(ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8')
-  } catch {
-    return undefined
-  }
-}
-
-function additionalData(name: string): Buffer {
-  return Buffer.from(`${format} ${name}`)
 }
