@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
 import { answerError, toGatewayError } from '../../src/error-response.ts'
-import { createForwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
+import type { Engine } from '../../src/proxy/engine.ts'
+import { createForwarder, type Forwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
 import { readFraming } from '../../src/proxy/framing.ts'
 import type { BodyBudget } from '../../src/proxy/kept-body.ts'
 import { readExpectContinue, requireSingleHeaders } from '../../src/proxy/request-head.ts'
@@ -19,6 +20,7 @@ import { type Listening, listen } from '../harness/listen.ts'
 
 export interface ProxyServer extends Listening {
   readonly upstream: Upstream
+  readonly forwarder: Forwarder
   /** What each request came to, oldest first: the upstream's status, or the error. */
   readonly results: readonly ({ readonly status: number } | GatewayError)[]
 }
@@ -26,6 +28,8 @@ export interface ProxyServer extends Listening {
 export interface ProxyServerOptions {
   /** As the configuration writes it. */
   readonly upstream: unknown
+  /** What sends requests of either kind; by default what sends them in a gateway. */
+  readonly engine?: Engine
   readonly clock?: Clock
   readonly policy?: Partial<HeaderPolicyOptions>
   readonly exchange?: Partial<HeaderExchange>
@@ -44,7 +48,11 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
     ...options.policy,
   })
-  const forwarder = createForwarder({ clock, ...(options.bodyBudget && { bodyBudget: options.bodyBudget }) })
+  const forwarder = createForwarder({
+    clock,
+    ...(options.engine && { engines: { requests: options.engine, upgrades: options.engine } }),
+    ...(options.bodyBudget && { bodyBudget: options.bodyBudget }),
+  })
   const results: ({ readonly status: number } | GatewayError)[] = []
   const server = createServer({ requireHostHeader: false }, async (request, response) => {
     try {
@@ -79,6 +87,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   return {
     ...listening,
     upstream,
+    forwarder,
     results,
     async stop() {
       upstream.close()
