@@ -75,6 +75,17 @@ withEachEngine(({ keep, proxyTo }) => {
     expect(closing.connections).toHaveLength(1)
   })
 
+  test('it is sent once more, and not a third time', async () => {
+    let answers = 1
+    const upstream = await keep(
+      startRawUpstream((socket) => void (answers-- > 0 ? socket.write(ok) : socket.destroy())),
+    )
+    const proxy = await proxyTo(upstream.url)
+    await ask(proxy.port, request('GET'))
+    expect((await ask(proxy.port, request('GET'))).status).toBe(502)
+    expect(upstream.connections.map((each) => each.split('GET /').length - 1)).toEqual([2, 1])
+  })
+
   test('three hundred idle event streams leave room for the next request', async () => {
     const upstream = await keep(
       startUpstream((incoming, response) => {

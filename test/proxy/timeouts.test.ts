@@ -40,6 +40,26 @@ withEachEngine(({ keep, proxyTo }) => {
     expect(proxy.results[0]).toMatchObject({ code: 'upstream_timeout' })
   })
 
+  test('an upstream that falls silent on a kept connection is 504 after the same time', async () => {
+    const upstream = await keep(
+      startRawUpstream((socket, received) => {
+        if (received.endsWith('GET / HTTP/1.1\r\n') || received.split('GET /').length > 2) return
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+      }),
+    )
+    const clock = createTestClock()
+    const proxy = await proxyTo({ url: upstream.url, timeouts }, { clock })
+    expect(parseAnswer(await sendRaw(proxy.port, get))?.status).toBe(200)
+    const received = sendRaw(proxy.port, get)
+    await until(() => upstream.connections[0]?.split('\r\n\r\n').length === 3)
+    await clock.advance(29_999)
+    expect(proxy.results).toHaveLength(1)
+    await clock.advance(1)
+    expect(parseAnswer(await received)?.status).toBe(504)
+    expect(upstream.connections).toHaveLength(1)
+    expect(clock.pendingTimers()).toBe(0)
+  })
+
   test('a caller that is silent in its body is 408, and the connection ends', async () => {
     const upstream = await keep(startUpstream())
     const clock = createTestClock()
