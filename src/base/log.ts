@@ -26,13 +26,14 @@ const longestWait = 1000
 export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   let gathered = ''
   let dropped = 0
+  let closed = false
   const pass = () => {
     const lines = gathered
     gathered = ''
+    unpassed.delete(pass)
     if (lines !== '') output.write(lines)
   }
-  // Ahead of the hook by which the output writes what it has when the process ends.
-  process.on('exit', pass)
+  passAtExit()
   const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
   output.on('drop', (lines: string) => {
     dropped += lines.split('\n').length - 1
@@ -45,10 +46,15 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   })
   return {
     write(line) {
-      if (gathered === '') setImmediate(pass)
+      if (closed) return
+      if (gathered === '') {
+        setImmediate(pass)
+        unpassed.add(pass)
+      }
       gathered += line
     },
     async close() {
+      closed = true
       pass()
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, longestWait)
@@ -59,6 +65,18 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
       process.removeAllListeners('exit')
     },
   }
+}
+
+/** What passes on the lines of each output that has gathered some in this turn. */
+const unpassed = new Set<() => void>()
+
+/** Ahead of the hook, one for all outputs, by which they write what they have when the process ends. */
+function passAtExit(): void {
+  if (!process.listeners('exit').includes(passAll)) process.prependListener('exit', passAll)
+}
+
+function passAll(): void {
+  for (const pass of unpassed) pass()
 }
 
 /** For each log made here, the one of the same output that looks for no forbidden fields. */

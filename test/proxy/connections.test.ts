@@ -43,7 +43,7 @@ withEachEngine(({ keep, proxyTo }) => {
     const proxy = await proxyTo(upstream.url)
     await Promise.all([1, 2, 3].map(() => ask(proxy.port, request('GET'))))
     expect((await ask(proxy.port, request('GET'))).status).toBe(200)
-    expect(upstream.connections).toHaveLength(4)
+    expect(upstream.connections.map((each) => each.split('GET /').length - 1).sort()).toEqual([1, 1, 1, 2])
   })
 
   test.each([
