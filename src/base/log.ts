@@ -8,6 +8,9 @@ const never = ['authorization', 'access_token', 'client_secret', 'client_asserti
 /** What may wait in memory for a slow reader of the log. Past it lines are dropped, and counted. */
 const mostWaiting = 8 * 1024 * 1024
 
+/** What is written at once, in characters: of more, an exit of the process could cut off a part. */
+const mostGathered = 16 * 1024
+
 /** Where a log's lines go. */
 export interface LogOutput extends DestinationStream {
   /**
@@ -52,6 +55,7 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
         unpassed.add(pass)
       }
       gathered += line
+      if (gathered.length > mostGathered) pass()
     },
     async close() {
       closed = true

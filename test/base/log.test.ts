@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { createLog, logOfChosenFields } from '../../src/base/log.ts'
@@ -58,6 +59,24 @@ describe('no line is lost, and all are in order,', () => {
       for (let line = 0; line < 9; line++) logs[line % 3].info(String(line))
       process.exit()`)
     expect(ran.messages.toSorted()).toEqual(numbers(9))
+  })
+
+  test('though there are more of them than fit into a pipe when the process is told to exit', async () => {
+    const ran = await run(`
+      const log = createLog()
+      for (let line = 0; line < 2000; line++) log.info(String(line).padEnd(1000))
+      process.exit()`)
+    expect(ran.messages.map(Number).toSorted((one, other) => one - other)).toEqual(numbers(2000).map(Number))
+  })
+
+  test('though somebody else logs with the same library, and began before', async () => {
+    const ran = await run(`
+      const { pino } = await import(${JSON.stringify(createRequire(import.meta.url).resolve('pino'))})
+      pino(pino.destination({ fd: 2, sync: false }))
+      const log = createLog()
+      for (let line = 0; line < 100; line++) log.info(String(line).padEnd(1000))
+      process.exit()`)
+    expect(ran.messages.map(Number).toSorted((one, other) => one - other)).toEqual(numbers(100).map(Number))
   })
 
   test('over many turns of the event loop', async () => {
