@@ -51,6 +51,21 @@ withEachEngine(({ keep, proxyTo }) => {
     },
   )
 
+  test('repeated headers stay lines of their own, in their order, but for Cookie, which is one', async () => {
+    const upstream = await keep(startStrictUpstream())
+    const proxy = await proxyTo(upstream.url)
+    const lines = ['X-Two: 1', 'Cookie: a=1', 'Accept: text/html', 'x-two: 2', 'cookie: b=2; c=3', 'accept: */*']
+    await ask(proxy.port, `GET / HTTP/1.1\r\nhost: x\r\n${lines.join('\r\n')}\r\n\r\n`)
+    const sent = upstream.seen()[0]?.headers ?? []
+    expect(sent.filter(([name]) => ['x-two', 'cookie', 'accept'].includes(name.toLowerCase()))).toEqual([
+      ['x-two', '1'],
+      ['x-two', '2'],
+      ['cookie', 'a=1; b=2; c=3'],
+      ['accept', 'text/html'],
+      ['accept', '*/*'],
+    ])
+  })
+
   test.each(bodies)('bytes above ASCII in headers arrive as they came, %s', async (_, bytes) => {
     const upstream = await keep(startStrictUpstream())
     const proxy = await proxyTo(upstream.url)
