@@ -1,11 +1,10 @@
-import type { OutgoingHttpHeaders } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from './base/errors.ts'
 import { expiryOf, isSpent } from './egress/access-token.ts'
 import { refusableAge } from './egress/token-source.ts'
 import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
-import type { OutgoingHead } from './proxy/exchange.ts'
+import type { OutgoingHead, OutgoingHeaders } from './proxy/exchange.ts'
 import { isTrustedPeer } from './proxy/forwarded.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
 import type { Reading } from './request-reading.ts'
@@ -96,7 +95,7 @@ function outgoing({ header, scheme }: RouteToken, { value }: Token): OutgoingTok
 function headersFor(
   { request, listener }: Exchange,
   { route, caller, token }: Omit<Admitted, 'reading'>,
-): OutgoingHttpHeaders {
+): OutgoingHeaders {
   const { public_url: publicUrl } = listener.options
   return buildRequestHeaders(route.headers, {
     rawHeaders: request.rawHeaders,
