@@ -1,4 +1,4 @@
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from './base/errors.ts'
 import { expiryOf, isSpent } from './egress/access-token.ts'
@@ -6,7 +6,7 @@ import { refusableAge } from './egress/token-source.ts'
 import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
 import { callerUrl } from './proxy/caller-url.ts'
-import type { OutgoingHead } from './proxy/exchange.ts'
+import type { OutgoingHead, OutgoingHeaders } from './proxy/exchange.ts'
 import { isTrustedPeer } from './proxy/forwarded.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
 import type { Reading } from './request-reading.ts'
@@ -97,7 +97,7 @@ function outgoing({ header, scheme }: RouteToken, { value }: Token): OutgoingTok
 }
 
 /** The headers for the upstream, with this token in them. */
-function headersFor(exchange: Exchange, { route, reading, caller, token }: Admitted): OutgoingHttpHeaders {
+function headersFor(exchange: Exchange, { route, reading, caller, token }: Admitted): OutgoingHeaders {
   const { request, listener } = exchange
   // Whoever asks a proxy for somebody's URL sees that one, and not the listener.
   const publicUrl = reading.proxied ? undefined : listener.options.public_url

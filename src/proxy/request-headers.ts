@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders } from 'node:http'
 import {
   foldHeaderName,
   hopByHopHeaders,
@@ -9,6 +8,7 @@ import {
 } from '../base/header-lists.ts'
 import { plainAddress } from '../base/network.ts'
 import { remember } from '../base/remember.ts'
+import type { OutgoingHeaders } from './exchange.ts'
 import { connectionOptions, headerValues } from './header-names.ts'
 import { type IdentityHeaders, identityHeaderValues } from './identity-headers.ts'
 
@@ -113,7 +113,7 @@ const always: ReadonlySet<string> = new Set([
  * @throws {TypeError} if the token of a `token` route is missing: without it nothing may go out
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6
  */
-export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHttpHeaders {
+export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHeaders {
   const headers: Record<string, string | string[]> = Object.create(null)
   headers.host = policy.upstreamHost ?? exchange.host
   copyPassing(policy, exchange, headers)

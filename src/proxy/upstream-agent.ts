@@ -69,20 +69,27 @@ function takeKeptFirst(agent: HttpAgent): void {
   const pools = agent as unknown as Pools
   const addRequest = pools.addRequest.bind(agent)
   pools.addRequest = (request, options) => {
-    const free = pools.freeSockets[pool]
-    const socket = free?.at(-1)
-    if (!free || !socket || socket.destroyed || !socket.writable) {
+    const socket = takeKept(pools.freeSockets)
+    if (!socket) {
       addRequest(request, options)
       return
     }
-    free.pop()
-    if (free.length === 0) delete pools.freeSockets[pool]
     const inUse = pools.sockets[pool] ?? []
     pools.sockets[pool] = inUse
     inUse.push(socket)
     agent.reuseSocket(socket, request)
     request.onSocket(socket as Socket)
   }
+}
+
+/** One that has died stays among the others until Node tells of its end: taken meanwhile, it would lose a request. */
+function takeKept(freeSockets: Pools['freeSockets']): Duplex | undefined {
+  const free = freeSockets[pool]
+  if (!free) return undefined
+  let socket = free.pop()
+  while (socket && !(socket.writable && socket.readable)) socket = free.pop()
+  if (free.length === 0) delete freeSockets[pool]
+  return socket
 }
 
 /** Made once: from roots and keys as options, Node would make it anew for each connection, and name its pools after them. */
