@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from './base/errors.ts'
 import { expiryOf, isSpent } from './egress/access-token.ts'
@@ -8,7 +8,8 @@ import { type Exchange, whileOpen } from './exchange.ts'
 import type { AccessToken } from './ingress/access-token.ts'
 import { readBearerToken } from './ingress/bearer-token.ts'
 import { invalidToken } from './ingress/invalid-token.ts'
-import type { OutgoingHead } from './proxy/exchange.ts'
+import { callerUrl } from './proxy/caller-url.ts'
+import type { OutgoingHead, OutgoingHeaders } from './proxy/exchange.ts'
 import { isTrustedPeer } from './proxy/forwarded.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
 import type { Reading } from './request-reading.ts'
@@ -97,14 +98,16 @@ export interface Heads {
   reauthorize(): Promise<OutgoingHead | undefined>
 }
 
-export function createHeads(exchange: Exchange, { route, caller, token }: Omit<Admitted, 'reading'>): Heads {
+export function createHeads(exchange: Exchange, { route, reading, caller, token }: Admitted): Heads {
   const { clock } = exchange.parts
   const callersEnd = route.token && 'requestFor' in route.token.request ? caller?.expiresAt : undefined
   let current = token
   const headWith = (next: Token | undefined): OutgoingHead => {
     current = next
-    const sendBefore = next && (expiryOf(next) ?? callersEnd)
-    return { headers: headersFor(exchange, { route, caller, token: next }), sendBefore }
+    return {
+      headers: headersFor(exchange, { route, reading, caller, token: next }),
+      sendBefore: next && (expiryOf(next) ?? callersEnd),
+    }
   }
   const isOver = (held: Token) => isSpent(held, clock.now()) || (callersEnd !== undefined && callersEnd <= clock.now())
   return {
@@ -124,20 +127,42 @@ function outgoing({ header, scheme }: RouteToken, { value }: Token): OutgoingTok
 }
 
 /** The headers for the upstream, with this token in them. */
-function headersFor(
-  { request, listener }: Exchange,
-  { route, caller, token }: Omit<Admitted, 'reading'>,
-): OutgoingHttpHeaders {
-  const { public_url: publicUrl } = listener.options
+function headersFor(exchange: Exchange, { route, reading, caller, token }: Admitted): OutgoingHeaders {
+  const { request, listener } = exchange
+  // Whoever asks a proxy for somebody's URL sees that one, and not the listener.
+  const publicUrl = reading.proxied ? undefined : listener.options.public_url
   return buildRequestHeaders(route.headers, {
     rawHeaders: request.rawHeaders,
     httpVersion: request.httpVersion,
     peerAddress: request.socket.remoteAddress ?? '',
     trustedPeer: isTrustedPeer(request, listener.trustedProxies),
-    encrypted: (request.socket as Partial<TLSSocket>).encrypted === true,
-    host: request.headers.host ?? '',
+    encrypted: isEncrypted(request),
+    host: reading.authority,
     publicUrl,
     claims: caller?.claims,
     token: token && route.token && outgoing(route.token, token),
   })
+}
+
+function isEncrypted({ socket }: IncomingMessage): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
+}
+
+/** A URL in the upstream's answer, as it leads the caller here again. */
+export function relocate(
+  { request, listener }: Exchange,
+  { route, reading }: Pick<Admitted, 'route' | 'reading'>,
+  location: string,
+): string {
+  const { rawHeaders } = request
+  const url = reading.proxied
+    ? `http://${reading.authority}`
+    : callerUrl({
+        rawHeaders,
+        trustedPeer: isTrustedPeer(request, listener.trustedProxies),
+        encrypted: isEncrypted(request),
+        publicUrl: listener.options.public_url,
+        host: reading.authority,
+      })
+  return url === undefined ? location : (route.upstream.relocate?.(location, url) ?? location)
 }

@@ -19,8 +19,11 @@ export interface LogOutput extends DestinationStream {
 
 const longestWait = 1000
 
-/** How long a line waits for others, in milliseconds, and how many characters wait together at the most. */
-const gathering = { time: 10, most: 64 * 1024 }
+/**
+ * How long a line waits for others, in milliseconds, and how many characters are written at once: of more, an exit of the
+ * process could cut off a part.
+ */
+const gathering = { time: 10, most: 16 * 1024 }
 
 /**
  * Standard output, or standard error, written without making anybody wait. Lines that come soon after one another are
@@ -29,13 +32,14 @@ const gathering = { time: 10, most: 64 * 1024 }
 export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   let gathered = ''
   let dropped = 0
+  let closed = false
   const pass = () => {
     const lines = gathered
     gathered = ''
+    unpassed.delete(pass)
     if (lines !== '') output.write(lines)
   }
-  // Ahead of the hook by which the output writes what it has when the process ends.
-  process.on('exit', pass)
+  passAtExit()
   const output = pino.destination({ fd, sync: false, maxLength: mostWaiting })
   output.on('drop', (lines: string) => {
     dropped += lines.split('\n').length - 1
@@ -48,11 +52,16 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
   })
   return {
     write(line) {
-      if (gathered === '') setTimeout(pass, gathering.time).unref()
+      if (closed) return
+      if (gathered === '') {
+        setTimeout(pass, gathering.time).unref()
+        unpassed.add(pass)
+      }
       gathered += line
-      if (gathered.length >= gathering.most) pass()
+      if (gathered.length > gathering.most) pass()
     },
     async close() {
+      closed = true
       pass()
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, longestWait)
@@ -63,6 +72,18 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
       process.removeAllListeners('exit')
     },
   }
+}
+
+/** What passes on the lines of each output that has gathered some. */
+const unpassed = new Set<() => void>()
+
+/** Ahead of the hook, one for all outputs, by which they write what they have when the process ends. */
+function passAtExit(): void {
+  if (!process.listeners('exit').includes(passAll)) process.prependListener('exit', passAll)
+}
+
+function passAll(): void {
+  for (const pass of unpassed) pass()
 }
 
 /** Where the logs that are made here write. */

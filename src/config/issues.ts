@@ -30,7 +30,7 @@ export function issueFaults(issues: readonly Issue[], context: IssueContext): Fa
 }
 
 export interface IssueContext {
-  readonly document: YamlDocument
+  readonly document: Pick<YamlDocument, 'fault' | 'source'>
   /** What the schema was given. */
   readonly values: unknown
   readonly jsonSchema: unknown

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { ConfigError, type Fault, formatPath } from './config-error.ts'
@@ -8,14 +7,18 @@ import { issueFaults } from './issues.ts'
 import { applyPresets } from './presets.ts'
 import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
-import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
+import type { SubstitutionSources } from './secrets.ts'
 import { semanticFindings } from './semantics.ts'
-import { type Path, readYaml, type YamlDocument } from './yaml-document.ts'
+import { readSource, type Source } from './source.ts'
+import { gatherSources, type Sources } from './sources.ts'
+import type { Path } from './yaml-document.ts'
 
 /** A configuration that can be served. Keys are those of the file; durations are milliseconds, sizes bytes. */
 export interface Config extends ConfigOptions {
   readonly file: string
-  /** SHA-256 of the text of the file, taken before any secret is resolved; hexadecimal. */
+  /** The files that its other routes come from. */
+  readonly included: readonly string[]
+  /** SHA-256 of the text of the file, and of those that it includes, taken before any secret is resolved; hexadecimal. */
   readonly hash: string
   /** What is allowed, and deserves a second look. */
   readonly warnings: readonly Fault[]
@@ -60,41 +63,49 @@ export function parseConfig(
   options: LoadOptions & { readonly file: string; readonly env?: SubstitutionSources['env']; readonly now?: number },
 ): Config {
   const { file, env = process.env, now = systemClock.now(), routes } = options
-  const document = readYaml(text)
-  if (!document.usable) throw new ConfigError(file, sorted(document.faults))
-  const faults: Fault[] = []
-  const written = substituteAll(
-    withoutAnchors(document.values),
-    [],
-    { env, folder: dirname(resolve(file)) },
-    (path, message) => faults.push(document.fault(path, message)),
-  )
-  const { values, filled } = applyPresets(written)
+  const main = readSource(text, { file, env })
+  if (!main.document.usable) throw new ConfigError(file, sorted(main.faults))
+  const sources = gatherSources(main, env)
+  const { values, filled } = applyPresets(sources.values)
+  const faults = [...sources.faults]
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
-  const unsubstituted = new Set(faults.map(({ path }) => path))
+  const unsubstituted = new Set(faults.filter(({ path }) => path !== '').map(pathOf))
   if (!parsed.success) {
-    const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
-    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)).map((fault) => withPreset(fault, filled)))
+    const told = issueFaults(parsed.error.issues, { document: sources, values, jsonSchema: configJsonSchema() })
+    faults.push(...told.filter((fault) => !unsubstituted.has(pathOf(fault))).map((fault) => withPreset(fault, filled)))
   }
-  const findings = [...referenceFindings(values, { routes }), ...semanticFindings(values, now)]
+  const { routeLabel } = sources
+  const findings = [
+    ...sources.findings,
+    ...referenceFindings(values, { routes }),
+    ...semanticFindings(values, { now, routeLabel }),
+  ]
   const told = (chosen: (finding: Finding) => unknown) =>
-    findings.filter(chosen).map(({ path, message }) => withPreset(document.fault(path, message), filled))
+    findings.filter(chosen).map(({ path, message }) => withPreset(sources.fault(path, message), filled))
   faults.push(...told(({ warning, note }) => !warning && !note))
-  if (!parsed.success || document.faults.length > 0 || faults.length > 0)
-    throw new ConfigError(file, sorted([...document.faults, ...faults]))
+  if (!parsed.success || faults.length > 0) throw new ConfigError(file, sorted(faults))
+  const included = sources.included.map((source) => source.file)
   return {
     ...parsed.data,
     file,
-    hash: createHash('sha256').update(text).digest('hex'),
+    included,
+    hash: hashOf([main, ...sources.included]),
     // A default that is of no use here is nobody's mistake.
     warnings: sorted([
       ...told(({ warning, path }) => warning && !filled.has(formatPath(path))),
-      ...plainSecrets(parsed.data, [], document),
+      ...plainSecrets(parsed.data, [], sources),
     ]),
     notes: sorted(told(({ note }) => note)),
   }
+}
+
+/** Of a file alone, that of its text. */
+function hashOf([main, ...included]: readonly Source[]): string {
+  const hash = createHash('sha256').update(main?.text ?? '')
+  for (const { file, text } of included) hash.update(JSON.stringify([file, text]))
+  return hash.digest('hex')
 }
 
 /** A value that nobody wrote has no place in the file, so it is told where it is from. */
@@ -105,51 +116,29 @@ function withPreset(fault: Fault, filled: ReadonlyMap<string, string>): Fault {
     : { ...fault, message: `${fault.message}; that is from the preset ${preset}, and can be written here instead` }
 }
 
-/** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */
-function withoutAnchors(values: unknown): unknown {
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) return values
-  return Object.fromEntries(Object.entries(values).filter(([key]) => !key.startsWith('x-')))
+function pathOf({ file = '', path }: Fault): string {
+  return `${file} ${path}`
 }
 
-/** In the order of the file. Where YAML itself is at fault, what follows from it is left out. */
+/** In the order of the files. Where YAML itself is at fault, what follows from it is left out. */
 function sorted(faults: readonly Fault[]): Fault[] {
   const ofYaml = new Set(faults.filter((fault) => fault.path === '').map(placeOf))
   return [...new Map(faults.map((fault) => [`${placeOf(fault)} ${fault.message}`, fault])).values()]
     .filter((fault) => fault.path === '' || !ofYaml.has(placeOf(fault)))
-    .sort((one, other) => one.line - other.line || one.column - other.column)
+    .sort((one, other) => byFile(one, other) || one.line - other.line || one.column - other.column)
 }
 
-function placeOf({ line, column }: Fault): string {
-  return `${line}:${column}`
+/** The configuration itself before what it includes. */
+function byFile({ file: one = '' }: Fault, { file: other = '' }: Fault): number {
+  return one === other ? 0 : one < other ? -1 : 1
 }
 
-/** Works on parsed values, never on text: what a variable holds cannot add a key. */
-function substituteAll(
-  value: unknown,
-  path: Path,
-  sources: SubstitutionSources,
-  report: (path: Path, message: string) => void,
-): unknown {
-  if (typeof value === 'string') {
-    try {
-      return substitute(value, sources)
-    } catch (error) {
-      if (!(error instanceof SubstitutionError)) throw error
-      report(path, error.message)
-      return value
-    }
-  }
-  if (Array.isArray(value)) return value.map((item, index) => substituteAll(item, [...path, index], sources, report))
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(
-    ([key, item]) => [key, substituteAll(item, [...path, key], sources, report)] as const,
-  )
-  if (Object.hasOwn(value, '__proto__')) report([...path, '__proto__'], 'is not a usable key')
-  return Object.fromEntries(entries)
+function placeOf({ file = '', line, column }: Fault): string {
+  return `${file}:${line}:${column}`
 }
 
 /** Output and file have the same keys, so that a secret's path leads to its place. */
-function plainSecrets(value: unknown, path: Path, document: YamlDocument): Fault[] {
+function plainSecrets(value: unknown, path: Path, document: Pick<Sources, 'fault'>): Fault[] {
   if (value instanceof Secret) {
     const message = 'is a secret that stands in the file as it is; use ${env:NAME} or ${file:PATH}'
     return value.plainText ? [document.fault(path, message)] : []
