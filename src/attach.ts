@@ -90,8 +90,9 @@ export function attachTo(server: Server, { options, context, refused, upgrades, 
   server.on('connect', (_request, stream) => {
     const socket = stream as Socket
     const responses = [...(unfinished.get(socket) ?? [])]
+    const code = options.forward_proxy ? 'https_not_proxied' : 'invalid_target'
     if (responses.length === 0)
-      return refuse(socket, new GatewayError('invalid_target', { reason: 'CONNECT', closeConnection: true }))
+      return refuse(socket, new GatewayError(code, { reason: 'CONNECT', closeConnection: true }))
     // The caller would take the refusal for the answer to its first request. Of a connection that Node has handed over, it
     // tells the end to that one alone: those behind it would wait for ever, and as many of them as a caller likes.
     socket.on('error', () => socket.destroy())

@@ -16,8 +16,9 @@ import type { Forwarded } from './proxy/exchange.ts'
 import type { TunnelEnd } from './proxy/upgrade-tunnel.ts'
 import { admit } from './request-admission.ts'
 import { logRequest, logUpgradeEnd, statusOf } from './request-log.ts'
-import { type Reading, readRequest } from './request-reading.ts'
-import { type Admitted, createHeads, obtainToken } from './upstream-request.ts'
+import { readRequest } from './request-reading.ts'
+import { chooseRoute } from './request-route.ts'
+import { type Admitted, createHeads, obtainToken, relocate } from './upstream-request.ts'
 import { type Route, wire } from './wiring.ts'
 
 export interface GatewayOptions {
@@ -86,9 +87,9 @@ async function handleRequest(exchange: Exchange): Promise<void> {
   try {
     await ownTurn(exchange)
     const reading = readRequest(exchange)
-    const route = matchRoute(exchange, reading)
+    const route = chooseRoute(exchange, reading)
     const caller = await admit(exchange, route, reading)
-    const token = await obtainToken(exchange, route)
+    const token = await obtainToken(exchange, route, caller)
     forwarded = await forward(exchange, { route, reading, caller, token })
     exchange.outcome.upstreamStatus = forwarded.status
   } catch (error) {
@@ -113,16 +114,10 @@ async function turnAfter(previous: ServerResponse, response: ServerResponse): Pr
   if (response.destroyed) throw new GatewayError('caller_gone')
 }
 
-function matchRoute({ listener, outcome }: Exchange, reading: Reading): Route {
-  const route = listener.routes.match(reading)
-  outcome.route = route.name
-  return route
-}
-
 function forward(exchange: Exchange, { route, reading, caller, token }: Admitted): Promise<Forwarded> {
   const { request, response, listener, parts, upgrade } = exchange
   const { timeouts, limits } = listener.options
-  const { head, refresh, reauthorize } = createHeads(exchange, { route, caller, token })
+  const { head, refresh, reauthorize } = createHeads(exchange, { route, reading, caller, token })
   return parts.forwarder.forward({
     request,
     response,
@@ -136,6 +131,7 @@ function forward(exchange: Exchange, { route, reading, caller, token }: Admitted
     bodyLimit: limits.body_size,
     refresh: token && refresh,
     reauthorize: route.token?.replaceRefused ? reauthorize : undefined,
+    relocate: route.upstream.relocate && ((location) => relocate(exchange, { route, reading }, location)),
     upgrade: upgrade && { connection: upgrade, endAt: endOf(exchange, route, caller) },
   })
 }
@@ -149,8 +145,10 @@ function endOf({ request, outcome }: Exchange, route: Route, caller: AccessToken
   return known.length === 0 ? undefined : Math.min(...known)
 }
 
-function isForNext({ next }: Exchange, error: unknown): boolean {
-  return next !== undefined && error instanceof GatewayError && error.code === 'no_route'
+/** A whole URL is for the proxy alone: to an application around it, a stranger's path would look like one of its own. */
+function isForNext({ next, target }: Exchange, error: unknown): boolean {
+  const isPath = next !== undefined && target.startsWith('/')
+  return isPath && error instanceof GatewayError && error.code === 'no_route'
 }
 
 /** The path is another application's. Should its caller wait for 100 Continue, that application will want the body. */

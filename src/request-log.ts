@@ -7,6 +7,11 @@ export interface Outcome {
   code: ErrorCode | 'ok'
   error?: GatewayError
   route?: string
+  /** Of a request to a forward proxy: the host that its URL names, and the path in it. */
+  host?: string
+  path?: string
+  /** A request of a browser's own, which asks what a page may ask for. */
+  preflight?: true
   /** The address that the request came from. */
   address?: string
   /** The name by which the caller's certificate is listed. */
@@ -69,7 +74,9 @@ export function logRequest(log: LineLog, request: LoggedRequest): void {
     listener: request.listener,
     route: outcome.route,
     method: request.method,
-    path: loggedPath(request.target),
+    host: outcome.host,
+    path: loggedPath(outcome.path ?? request.target),
+    preflight: outcome.preflight,
     status: statusOf(outcome),
     code: outcome.code,
     reason: told(error?.options.reason),

@@ -2,19 +2,22 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from './base/errors.ts'
 import type { Exchange } from './exchange.ts'
 import { callerAddress } from './proxy/forwarded.ts'
-import { readFraming } from './proxy/framing.ts'
+import { hasBody, readFraming } from './proxy/framing.ts'
 import { headerValues } from './proxy/header-names.ts'
 import {
   readExpectContinue,
   readMethodOverrides,
+  readPreflight,
   requireForwardableMethod,
   requireNoLoop,
   requireSingleHeaders,
 } from './proxy/request-head.ts'
 import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
 import { asksForWebSocket, requireWebSocketRequest } from './proxy/upgrade-request.ts'
+import { type AbsoluteTarget, readAbsoluteTarget } from './routes/absolute-target.ts'
 import { readHost } from './routes/host.ts'
-import { readRequestTarget } from './routes/request-target.ts'
+import { readRequestTarget, requireShortTarget } from './routes/request-target.ts'
+import type { Listener } from './wiring.ts'
 
 export type Reading = ReturnType<typeof readRequest>
 
@@ -31,13 +34,32 @@ export function readRequest({ request, target, listener, parts, outcome, upgrade
   const expectsContinue = readExpectContinue(request)
   requireNoLoop(rawHeaders, parts.viaName)
   if (asksForWebSocket(request)) requireUpgrade(request, upgrade)
+  const proxied = readProxied(target, method, listener)
+  if (proxied) Object.assign(outcome, { host: proxied.host, path: proxied.path })
+  const host = readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion)
+  const overrides = readMethodOverrides(rawHeaders)
   return {
-    target: readRequestTarget(target, { targetLength: listener.options.limits.target_length }),
-    host: readHost(headerValues(rawHeaders, 'host')[0], request.httpVersion),
-    methods: [method, ...readMethodOverrides(rawHeaders)] as [string, ...string[]],
+    target: readRequestTarget(proxied?.path ?? target, { targetLength: listener.options.limits.target_length }),
+    // What the target says of the host counts, whatever Host does; a request without a sound Host is refused all the same.
+    host: proxied?.host ?? host,
+    /** Host and port as the caller wrote them. */
+    authority: proxied?.authority ?? request.headers.host ?? '',
+    /** Given for a request to a forward proxy. */
+    proxied,
+    methods: [method, ...overrides] as [string, ...string[]],
+    /** The method that a browser asks for in a preflight, which never has a body, nor means another method than its own. */
+    preflightFor:
+      method === 'OPTIONS' && overrides.length === 0 && !hasBody(framing) ? readPreflight(rawHeaders) : undefined,
     framing,
     expectsContinue,
   }
+}
+
+/** Anywhere else such a target is refused, as any other that is no path. */
+function readProxied(target: string, method: string, { options, proxy }: Listener): AbsoluteTarget | undefined {
+  if (!proxy || target.startsWith('/')) return undefined
+  requireShortTarget(target, options.limits.target_length)
+  return readAbsoluteTarget(target, method)
 }
 
 /** A server that the gateway is not attached to hands over no connection. */

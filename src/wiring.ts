@@ -17,8 +17,10 @@ import { namedRoutes } from './config/route-names.ts'
 import type { RouteOptions } from './config/schema.ts'
 import { createEgress, type Egress } from './egress/egress.ts'
 import type { RegistrationPlace } from './egress/registration/registrars.ts'
+
 import type { TokenCache } from './egress/token-cache/define.ts'
-import type { TokenRequest } from './egress/token-request.ts'
+import type { TokenExchange, TokenRequest } from './egress/token-request.ts'
+
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
 import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
@@ -26,6 +28,7 @@ import { type Callers, createCallers } from './ingress/callers.ts'
 import { createListenerTls, type ListenerTls } from './ingress/listener-tls.ts'
 import { createReportMode, type ReportMode } from './ingress/report-mode.ts'
 import { createRequirement, type Requirement } from './ingress/requirement.ts'
+import { createPassThrough, type PassThrough } from './pass-through.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
 import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
 import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
@@ -44,12 +47,15 @@ export interface Route extends RoutePattern {
   readonly report?: ReportMode
   readonly token?: {
     readonly client: string
-    readonly request: TokenRequest
+    /** One for all, or one for each caller, whose own token is exchanged. */
+    readonly request: TokenRequest | TokenExchange
     readonly header: string
     readonly scheme: string
     /** Whether a 401 of the upstream's is answered with another token; otherwise it passes. */
     readonly replaceRefused: boolean
   }
+  /** The same route as it is for preflights, where they go on: nobody is asked for a token, and nobody's credential is sent. */
+  readonly preflight?: Route
   /** Whether an upgraded connection ends when the caller's token does. */
   readonly endsAtExpiry: boolean
   readonly headers: HeaderPolicy
@@ -64,6 +70,13 @@ export interface Listener {
   readonly trustedProxies: Networks
   readonly tls?: ListenerTls
   readonly routes: RouteTable<Route>
+  /** Given for a forward proxy. */
+  readonly proxy?: {
+    /** The routes that have a host: no other is for somebody else's URLs. */
+    readonly routes: RouteTable<Route>
+    /** By `passKey`. */
+    readonly passThrough: ReadonlyMap<string, Route>
+  }
 }
 
 /** What a gateway is made of. */
@@ -124,6 +137,11 @@ export function wire(
   const routes = namedRoutes(config).map((route) =>
     compileRoute(route, { config, reservedHeaders, egress, pools, viaName, clock }),
   )
+  const passThrough = Object.entries(config.listeners).flatMap(([listener, { forward_proxy: proxy }]) =>
+    (proxy?.pass_through ?? []).map((authority) =>
+      createPassThrough(authority, { listener, viaName, reservedHeaders }),
+    ),
+  )
   for (const { until, ...trial } of trialsOf(routes))
     if (clock.now() < until) log.warn({ ...trial, until: new Date(until).toISOString() }, 'report mode')
   for (const { keys } of trusted) keys.start()
@@ -139,7 +157,7 @@ export function wire(
     forwarder: createForwarder({ clock }),
     metrics,
     listeners: Object.entries(config.listeners).map(([name, options]) =>
-      createListener(name, options, { routes, log, metrics }),
+      createListener(name, options, { routes, passThrough, log, metrics }),
     ),
     stopping: false,
     inFlight,
@@ -150,7 +168,7 @@ export function wire(
       await inFlight.ended()
       for (const { keys } of trusted) keys.stop()
       await egress.close()
-      for (const { upstream } of routes) upstream.close()
+      for (const { upstream } of [...routes, ...passThrough]) upstream.close()
       await Promise.all([...servers.values()].map((server) => server.close()))
     },
   }
@@ -192,11 +210,16 @@ function trialsOf(routes: readonly Route[]) {
 
 interface ListenerContext {
   readonly routes: readonly Route[]
+  readonly passThrough: readonly PassThrough[]
   readonly log: Log
   readonly metrics: Metrics
 }
 
-function createListener(name: string, options: ListenerOptions, { routes, log, metrics }: ListenerContext): Listener {
+function createListener(name: string, options: ListenerOptions, context: ListenerContext): Listener {
+  const { log, metrics } = context
+  const isOwn = ({ listener }: Pick<Route, 'listener'>) => listener === name
+  const routes = context.routes.filter(isOwn)
+  const passThrough = context.passThrough.filter(isOwn)
   return {
     name,
     options,
@@ -215,7 +238,13 @@ function createListener(name: string, options: ListenerOptions, { routes, log, m
         },
       ),
     }),
-    routes: createRouteTable(routes.filter((route) => route.listener === name)),
+    routes: createRouteTable(routes),
+    ...(options.forward_proxy && {
+      proxy: {
+        routes: createRouteTable(routes.filter(({ host }) => host !== undefined)),
+        passThrough: new Map(passThrough.map((route) => [route.key, route])),
+      },
+    }),
   }
 }
 
@@ -242,13 +271,13 @@ function compileRoute(
   const upstream = createUpstream(route.upstream, { certificate, pools })
   const token = route.token && {
     client: route.token.client,
-    request: egress.requestFor(route.token),
+    request: route.token.exchange ? egress.exchangeFor(route.token) : egress.requestFor(route.token),
     header: route.token.header,
     scheme: route.token.scheme,
     replaceRefused: route.upstream_401 !== 'pass',
   }
   const report = createReportMode(route, clock)
-  const headers = compileHeaderPolicy({
+  const policy = {
     viaName,
     reservedHeaders,
     identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
@@ -256,8 +285,8 @@ function compileRoute(
     ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
     ...(route.forwarded_headers !== undefined && { forwardedHeaders: route.forwarded_headers }),
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
-  })
-  return {
+  }
+  const bare = {
     name: route.name,
     listener: route.listener,
     path: route.path,
@@ -267,12 +296,16 @@ function compileRoute(
     admission: admissionOf(route),
     ...(route.callers && { callers: createCallers(route.callers, clock) }),
     ...(isOpenToPages(route) && { browserRule: browserRuleOf(route, config) }),
+    endsAtExpiry: route.end_at_token_expiry !== false,
+    upstream,
+  }
+  return {
+    ...bare,
     ...(route.require && { requirement: createRequirement(route.require) }),
     ...(report && { report }),
     ...(token && { token }),
-    endsAtExpiry: route.end_at_token_expiry !== false,
-    headers,
-    upstream,
+    headers: compileHeaderPolicy(policy),
+    ...(route.preflight && { preflight: { ...bare, headers: compileHeaderPolicy({ ...policy, bare: true }) } }),
   }
 }
 

@@ -1,22 +1,26 @@
 import {
   allowInsecureRequests,
-  clientCredentialsGrantRequest,
   customFetch,
-  processClientCredentialsResponse,
+  genericTokenEndpointRequest,
+  processGenericTokenEndpointResponse,
 } from 'oauth4webapi'
 import { GatewayError } from '../base/errors.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
+import { clientCredentials } from './grants/client-credentials.ts'
+import type { Grant, Parameters } from './grants/define.ts'
 import { TransportFault } from './http-client.ts'
 import { readRefusal, retryAfterSeconds, TokenRefusal } from './token-refusal.ts'
 
-/** A token request by client credentials. @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
-export interface ClientCredentialsRequest {
+/** One request to a token endpoint. @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
+export interface TokenEndpointRequest {
   readonly server: AuthorizationServer
   readonly clientId: string
   readonly credential: ClientCredential
-  /** Every parameter of the form but `grant_type` and those of the client authentication. */
-  readonly parameters: readonly (readonly [name: string, value: string])[]
+  /** Default: client credentials. */
+  readonly grant?: Grant
+  /** Every parameter of the form but those of the grant and of the client authentication. */
+  readonly parameters: Parameters
 }
 
 /** What a token endpoint gave. */
@@ -33,16 +37,18 @@ export interface IssuedToken {
  * @throws {GatewayError} `authorization_server_unavailable` (no answer, 5xx, 429), `authorization_server_refused` (an
  * OAuth error), `authorization_server_invalid_response` (anything else that is no token). None of them holds the answer.
  */
-export async function requestToken(request: ClientCredentialsRequest): Promise<IssuedToken> {
-  const { server, credential } = request
+export async function requestToken(request: TokenEndpointRequest): Promise<IssuedToken> {
+  const { server, credential, grant = clientCredentials } = request
   const tokenEndpoint = await server.endpoint('token_endpoint', { certificate: credential.tls })
   const metadata = { issuer: server.issuer ?? tokenEndpoint, token_endpoint: tokenEndpoint }
-  const { response, secrets } = await send(request, metadata)
+  const { response, secrets } = await send({ ...request, grant }, metadata)
   if (response.status !== 200) {
     const known = credential.secret ? [...secrets, credential.secret.read()] : secrets
-    throw await refusalOf(response, known, server)
+    throw await refusalOf(response, { secrets: known, grant, server })
   }
   const answer = await readAnswer(response)
+  const fault = grant.findAnswerFault?.(answer)
+  if (fault !== undefined) throw invalid(fault)
   const normalized = Response.json({
     access_token: answer.access_token,
     token_type: answer.token_type,
@@ -52,7 +58,7 @@ export async function requestToken(request: ClientCredentialsRequest): Promise<I
     access_token: accessToken,
     token_type: type,
     scope,
-  } = await processClientCredentialsResponse(metadata, { client_id: request.clientId }, normalized).catch(() => {
+  } = await processGenericTokenEndpointResponse(metadata, { client_id: request.clientId }, normalized).catch(() => {
     throw invalid('the answer is no bearer token: access_token, token_type or scope is missing or malformed')
   })
   if (type !== 'bearer') throw invalid('the token_type is not Bearer')
@@ -63,11 +69,13 @@ export async function requestToken(request: ClientCredentialsRequest): Promise<I
 
 /** The answer, and what was sent that it must not be quoted with. */
 async function send(
-  { server, clientId, credential, parameters }: ClientCredentialsRequest,
+  { server, clientId, credential, grant, parameters }: TokenEndpointRequest & { readonly grant: Grant },
   metadata: { readonly issuer: string; readonly token_endpoint: string },
 ): Promise<{ readonly response: Response; readonly secrets: readonly string[] }> {
   const secrets: string[] = []
-  const response = await clientCredentialsGrantRequest(
+  const { issuer, token_endpoint: tokenEndpoint } = metadata
+  const own = await grant.parameters({ issuer, tokenEndpoint, now: server.clock.now() })
+  const response = await genericTokenEndpointRequest(
     metadata,
     { client_id: clientId },
     (...request) => {
@@ -76,7 +84,8 @@ async function send(
       if (credential.secret) secrets.push(credential.secret.recent())
       return added
     },
-    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])),
+    grant.type,
+    new URLSearchParams([...own, ...parameters].map(([name, value]): [string, string] => [name, value])),
     {
       // The endpoint was checked when it was configured or discovered.
       [allowInsecureRequests]: true,
@@ -93,12 +102,13 @@ async function send(
   return { response, secrets }
 }
 
-/** What a request holds that is as good as its client. */
+/** What of a form is as good as its client, or as whoever it asks for. */
+const secretParameters = ['client_secret', 'client_assertion', 'assertion', 'subject_token']
+
+/** What a request holds that no log may. */
 function credentialsIn(headers: Readonly<Record<string, string>>, form: URLSearchParams): string[] {
   const [, inHeader] = headers.authorization?.split(' ') ?? []
-  return [inHeader, form.get('client_secret'), form.get('client_assertion')].filter(
-    (value) => typeof value === 'string',
-  )
+  return [inHeader, ...secretParameters.map((name) => form.get(name))].filter((value) => typeof value === 'string')
 }
 
 const certificateAlert =
@@ -115,21 +125,25 @@ function refusalOfCertificate(error: unknown): TokenRefusal | undefined {
 
 async function refusalOf(
   response: Response,
-  secrets: readonly string[],
-  { clock, clientErrors }: AuthorizationServer,
+  {
+    secrets,
+    grant,
+    server,
+  }: { readonly secrets: readonly string[]; readonly grant: Grant; readonly server: AuthorizationServer },
 ): Promise<GatewayError> {
   const { status } = response
   if (status >= 500 || status === 429) {
     return new GatewayError('authorization_server_unavailable', {
       reason: `the token endpoint answered ${status}`,
-      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), clock.now()),
+      retryAfterSeconds: retryAfterSeconds(response.headers.get('retry-after'), server.clock.now()),
     })
   }
   const refusal = status >= 400 ? readRefusal(await response.text(), secrets) : undefined
   return refusal === undefined
     ? invalid(`the token endpoint answered ${status}, without an OAuth error`)
     : new TokenRefusal(`the token endpoint answered ${status}: ${refusal.told}`, {
-        ofClient: clientErrors.includes(refusal.error),
+        error: refusal.error,
+        ofClient: [...server.clientErrors, ...(grant.credentialErrors ?? [])].includes(refusal.error),
       })
 }
 

@@ -7,11 +7,28 @@ export class TokenRefusal extends GatewayError {
   readonly ofClient: boolean
   /** True where it is no answer, but TLS that did not take the certificate. */
   readonly inTls: boolean
+  /** True if the client gets nothing by this grant, whatever it asks for. */
+  readonly ofGrant: boolean
+  /**
+   * What it may be that finds no favour: `shown`, the token or assertion that was shown is good no more; `request`, that or
+   * anything else of the request.
+   */
+  readonly of: 'shown' | 'request' | undefined
 
-  constructor(reason: string, { ofClient, inTls = false }: { readonly ofClient: boolean; readonly inTls?: boolean }) {
+  /** What a server says may quote a secret, also in the place of a code: `error` is looked at, and not kept. */
+  constructor(
+    reason: string,
+    {
+      error,
+      ofClient,
+      inTls = false,
+    }: { readonly error?: string; readonly ofClient: boolean; readonly inTls?: boolean },
+  ) {
     super('authorization_server_refused', { reason })
     this.ofClient = ofClient
     this.inTls = inTls
+    this.ofGrant = error === 'unauthorized_client' || error === 'unsupported_grant_type'
+    this.of = error === 'invalid_grant' ? 'shown' : error === 'invalid_request' ? 'request' : undefined
   }
 }
 

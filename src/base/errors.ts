@@ -30,6 +30,10 @@ export const errorCodes = {
   internal_error: [500, 'Something went wrong in the gateway.'],
   body_already_read: [500, 'The request body was read before the gateway could forward it.'],
   method_not_implemented: [501, 'This method is not known.'],
+  https_not_proxied: [
+    501,
+    'This proxy takes http URLs alone: ask for http:// where https:// was meant, and it goes on over TLS by itself; or name the host in no_proxy.',
+  ],
   upgrade_not_supported: [501, 'Connection upgrades are not supported.'],
   upstream_unreachable: [502, 'The service behind this gateway cannot be reached.'],
   upstream_invalid_response: [502, 'The service behind this gateway gave an answer that cannot be passed on.'],

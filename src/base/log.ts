@@ -19,8 +19,11 @@ export interface LogOutput extends DestinationStream {
 
 const longestWait = 1000
 
-/** How long a line waits for others, in milliseconds, and how many bytes wait together at the most. */
-const gathering = { time: 10, most: 64 * 1024 }
+/**
+ * How long a line waits for others, in milliseconds, and how many bytes are written at once: of more, an exit of the
+ * process could cut off a part.
+ */
+const gathering = { time: 10, most: 16 * 1024 }
 /** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF of Linux). */
 const wholeInPipe = 4096
 
@@ -34,14 +37,15 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
   let gathered = ''
   let size = 0
   let dropped = 0
+  let closed = false
   const pass = () => {
     const lines = gathered
     gathered = ''
     size = 0
+    unpassed.delete(pass)
     if (lines !== '') output.write(lines)
   }
-  // Ahead of the hook by which the output writes what it has when the process ends.
-  process.on('exit', pass)
+  passAtExit()
   const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
   output.on('drop', (lines: string) => {
     dropped += lines.split('\n').length - 1
@@ -54,13 +58,18 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
   })
   return {
     write(line) {
+      if (closed) return
       const more = Buffer.byteLength(line)
       if (size + more > most) pass()
-      if (gathered === '') setTimeout(pass, gathering.time).unref()
+      if (gathered === '') {
+        setTimeout(pass, gathering.time).unref()
+        unpassed.add(pass)
+      }
       gathered += line
       size += more
     },
     async close() {
+      closed = true
       pass()
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, longestWait)
@@ -71,6 +80,18 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
       process.removeAllListeners('exit')
     },
   }
+}
+
+/** What passes on the lines of each output that has gathered some. */
+const unpassed = new Set<() => void>()
+
+/** Ahead of the hook, one for all outputs, by which they write what they have when the process ends. */
+function passAtExit(): void {
+  if (!process.listeners('exit').includes(passAll)) process.prependListener('exit', passAll)
+}
+
+function passAll(): void {
+  for (const pass of unpassed) pass()
 }
 
 /** Where the logs that are made here write, and what stands in each of their lines. */

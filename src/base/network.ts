@@ -37,6 +37,16 @@ export class Networks {
   }
 }
 
+const loopback = new Networks(['loopback'])
+
+/**
+ * True for a host, as a URL has it, that is this machine itself by name or address: nobody's DNS can give it to another.
+ * @see https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+ */
+export function isLoopbackName(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || loopback.includes(host.replace(/^\[|\]$/g, ''))
+}
+
 /** Addresses all over the internet, of each family. */
 const everywhere: readonly (readonly string[])[] = [
   [1, 23, 45, 66, 81, 99, 118, 130, 145, 163, 181, 195, 212].map((octet) => `${octet}.203.17.9`),

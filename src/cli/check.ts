@@ -19,6 +19,7 @@ export function check(options: { readonly config: string; readonly strict?: true
     count(Object.keys(config.listeners).length, 'listener'),
     count(Object.keys(config.authorization_servers).length, 'authorization server'),
     count(Object.keys(config.clients).length, 'client'),
+    ...(config.included.length > 0 ? [count(config.included.length, 'included file')] : []),
   ]
   process.stdout.write(`${config.file}: good (${counts.join(', ')})\n`)
 }

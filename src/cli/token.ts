@@ -63,6 +63,10 @@ function tokenOfRoute(config: Config, name: string) {
   const known = `a token goes out on ${withToken.join(', ') || 'none'}`
   if (!route) throw new Error(`there is no route ${name}; ${known}`)
   if (!route.token) throw new Error(`no token goes out on the route ${name}; ${known}`)
+  if (route.token.exchange)
+    throw new Error(
+      `the route ${name} exchanges the token of each caller, and here is none: call the route itself; its log line has the reason where that fails`,
+    )
   return route.token
 }
 

@@ -4,7 +4,7 @@ import type { RouteOptions } from './schema.ts'
 
 type Admitting = Pick<
   RouteOptions,
-  'require' | 'callers' | 'public' | 'until' | 'token' | 'browsers' | 'hosts' | 'host'
+  'require' | 'callers' | 'public' | 'until' | 'token' | 'browsers' | 'hosts' | 'host' | 'preflight'
 >
 
 /**
@@ -24,6 +24,7 @@ export function admissionOf(route: Admitting): string {
   return JSON.stringify({
     public: route.public,
     until: route.until,
+    preflight: route.preflight,
     require: conditions || require,
     networks: sorted(callers?.networks),
     certificates: callers?.certificates && {

@@ -1,5 +1,7 @@
 /** One thing that is wrong with the configuration file, and where. Lines and columns count from 1. */
 export interface Fault {
+  /** The included file that it is in; missing for the configuration itself. */
+  readonly file?: string
   readonly line: number
   readonly column: number
   /** Such as `routes[0].require.scopes`; empty for the document as a whole. */
@@ -8,9 +10,9 @@ export interface Fault {
   readonly message: string
 }
 
-/** The line that `check` and `serve` print: `file:line:column: path: message`. */
+/** The line that `check` and `serve` print, for a configuration that is called `file`: `file:line:column: path: message`. */
 export function formatFault(file: string, fault: Fault): string {
-  const place = `${file}:${fault.line}:${fault.column}`
+  const place = `${fault.file ?? file}:${fault.line}:${fault.column}`
   return fault.path === '' ? `${place}: ${fault.message}` : `${place}: ${fault.path}: ${fault.message}`
 }
 

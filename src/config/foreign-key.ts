@@ -1,15 +1,18 @@
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
+import { grantAssertionOptions } from '../authorization-server/grants/jwt-bearer.ts'
 import type { Path } from './yaml-document.ts'
 
 /**
- * For a key of a client that another authentication method has: which ones, and what this one has instead. `undefined` for
- * any other key.
+ * For a key of a client that belongs elsewhere: in its assertion, or to other authentication methods, and what its own has
+ * instead. `undefined` for any other key.
  */
-export function explainForeignKey(path: Path, methodOf: (client: Path) => string | undefined): string | undefined {
+export function explainForeignKey(path: Path, textAt: (path: Path) => string | undefined): string | undefined {
   const [section, name, key, ...deeper] = path
   if (section !== 'clients' || name === undefined || deeper.length > 0) return undefined
+  const ofAssertion = Object.hasOwn(grantAssertionOptions.shape, String(key))
+  if (ofAssertion && textAt([section, name, 'grant']) === 'jwt-bearer') return 'belongs in grant_assertion'
   const [usual] = clientAuthMethods
-  const written = methodOf([section, name]) ?? usual.name
+  const written = textAt([section, name, 'token_endpoint_auth_method']) ?? usual.name
   const method = clientAuthMethods.find((one) => one.name === written)
   const owners = clientAuthMethods.filter(({ options }) => Object.hasOwn(options, String(key)))
   if (!method || owners.length === 0) return undefined

@@ -30,7 +30,7 @@ export function issueFaults(issues: readonly Issue[], context: IssueContext): Fa
 }
 
 export interface IssueContext {
-  readonly document: YamlDocument
+  readonly document: Pick<YamlDocument, 'fault' | 'source'>
   /** What the schema was given. */
   readonly values: unknown
   readonly jsonSchema: unknown
@@ -50,7 +50,7 @@ function tell(issue: Issue, path: Path, context: IssueContext): Told[] {
 }
 
 function tellUnknown(at: Path, key: string, { document, values, jsonSchema }: IssueContext): Told {
-  const foreign = explainForeignKey(at, (client) => textAt(values, [...client, 'token_endpoint_auth_method']))
+  const foreign = explainForeignKey(at, (path) => textAt(values, path))
   if (foreign !== undefined) return { fault: document.fault(at, foreign, 'key'), at, unknown: true }
   const known = knownKeys(jsonSchema, at.slice(0, -1))
   const meant = closest(key, known)

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { ConfigError, type Fault, formatPath } from './config-error.ts'
@@ -8,14 +7,18 @@ import { issueFaults } from './issues.ts'
 import { applyPresets } from './presets.ts'
 import { type Finding, referenceFindings } from './references.ts'
 import { type ConfigOptions, configJsonSchema, configOptions, configOptionsWithoutRoutes } from './schema.ts'
-import { SubstitutionError, type SubstitutionSources, substitute } from './secrets.ts'
+import type { SubstitutionSources } from './secrets.ts'
 import { semanticFindings } from './semantics.ts'
-import { type Path, readYaml, type YamlDocument } from './yaml-document.ts'
+import { readSource, type Source } from './source.ts'
+import { gatherSources, type Sources } from './sources.ts'
+import type { Path } from './yaml-document.ts'
 
 /** A configuration that can be served. Keys are those of the file; durations are milliseconds, sizes bytes. */
 export interface Config extends ConfigOptions {
   readonly file: string
-  /** SHA-256 of the text of the file, taken before any secret is resolved; hexadecimal. */
+  /** The files that its other routes come from. */
+  readonly included: readonly string[]
+  /** SHA-256 of the text of the file, and of those that it includes, taken before any secret is resolved; hexadecimal. */
   readonly hash: string
   /** What is allowed, and deserves a second look. */
   readonly warnings: readonly Fault[]
@@ -26,6 +29,14 @@ export interface Config extends ConfigOptions {
 export interface LoadOptions {
   /** `optional`: for a program that only wants tokens. It needs no route then, and clients no route that uses them. */
   readonly routes?: 'optional'
+}
+
+export interface ParseOptions extends LoadOptions {
+  readonly file: string
+  readonly env?: SubstitutionSources['env']
+  readonly now?: number
+  /** What is in the files that it includes, instead of what lies there now. */
+  readonly included?: readonly ConfigText[]
 }
 
 /**
@@ -40,8 +51,22 @@ export function loadConfig(
   return parseConfig(readConfigFile(file), { file, env, ...options })
 }
 
-/** The text of a configuration file. @throws {ConfigError} if there is none */
-export function readConfigFile(file: string): string {
+/** The text of one of the files that a configuration is read from. */
+export interface ConfigText {
+  readonly file: string
+  readonly text: string
+}
+
+/**
+ * Reads and checks a configuration file, and gives back also what it was read from, itself first: with that, another process
+ * reads the same configuration, whatever has become of the files.
+ * @throws {ConfigError} with every fault at once
+ */
+export function loadConfigAndTexts(file: string): { readonly config: Config; readonly texts: readonly ConfigText[] } {
+  return parseSources(readConfigFile(file), { file })
+}
+
+function readConfigFile(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
@@ -56,46 +81,56 @@ export function readConfigFile(file: string): string {
  * The same for text in hand; `file` is what it is called, and what relative paths in it are relative to. Dates in it are
  * judged as seen from `now`, in milliseconds since the epoch.
  */
-export function parseConfig(
-  text: string,
-  options: LoadOptions & { readonly file: string; readonly env?: SubstitutionSources['env']; readonly now?: number },
-): Config {
+export function parseConfig(text: string, options: ParseOptions): Config {
+  return parseSources(text, options).config
+}
+
+function parseSources(text: string, options: ParseOptions) {
   const { file, env = process.env, now = systemClock.now(), routes } = options
-  const document = readYaml(text)
-  if (!document.usable) throw new ConfigError(file, sorted(document.faults))
-  const faults: Fault[] = []
-  const written = substituteAll(
-    withoutAnchors(document.values),
-    [],
-    { env, folder: dirname(resolve(file)) },
-    (path, message) => faults.push(document.fault(path, message)),
-  )
-  const { values, filled } = applyPresets(written)
+  const main = readSource(text, { file, env })
+  if (!main.document.usable) throw new ConfigError(file, sorted(main.faults))
+  const sources = gatherSources(main, env, options.included)
+  const { values, filled } = applyPresets(sources.values)
+  const faults = [...sources.faults]
   const form = routes === 'optional' ? configOptionsWithoutRoutes : configOptions
   const parsed = form.safeParse(values, { reportInput: true })
   // What could not be substituted is no value that anything more could be said of.
-  const unsubstituted = new Set(faults.map(({ path }) => path))
+  const unsubstituted = new Set(faults.filter(({ path }) => path !== '').map(pathOf))
   if (!parsed.success) {
-    const told = issueFaults(parsed.error.issues, { document, values, jsonSchema: configJsonSchema() })
-    faults.push(...told.filter(({ path }) => !unsubstituted.has(path)).map((fault) => withPreset(fault, filled)))
+    const told = issueFaults(parsed.error.issues, { document: sources, values, jsonSchema: configJsonSchema() })
+    faults.push(...told.filter((fault) => !unsubstituted.has(pathOf(fault))).map((fault) => withPreset(fault, filled)))
   }
-  const findings = [...referenceFindings(values, { routes }), ...semanticFindings(values, now)]
+  const { routeLabel } = sources
+  const findings = [
+    ...sources.findings,
+    ...referenceFindings(values, { routes }),
+    ...semanticFindings(values, { now, routeLabel }),
+  ]
   const told = (chosen: (finding: Finding) => unknown) =>
-    findings.filter(chosen).map(({ path, message }) => withPreset(document.fault(path, message), filled))
+    findings.filter(chosen).map(({ path, message }) => withPreset(sources.fault(path, message), filled))
   faults.push(...told(({ warning, note }) => !warning && !note))
-  if (!parsed.success || document.faults.length > 0 || faults.length > 0)
-    throw new ConfigError(file, sorted([...document.faults, ...faults]))
-  return {
+  if (!parsed.success || faults.length > 0) throw new ConfigError(file, sorted(faults))
+  const included = sources.included.map((source) => source.file)
+  const config: Config = {
     ...parsed.data,
     file,
-    hash: createHash('sha256').update(text).digest('hex'),
+    included,
+    hash: hashOf([main, ...sources.included]),
     // A default that is of no use here is nobody's mistake.
     warnings: sorted([
       ...told(({ warning, path }) => warning && !filled.has(formatPath(path))),
-      ...plainSecrets(parsed.data, [], document),
+      ...plainSecrets(parsed.data, [], sources),
     ]),
     notes: sorted(told(({ note }) => note)),
   }
+  return { config, texts: [main, ...sources.included].map((source) => ({ file: source.file, text: source.text })) }
+}
+
+/** Of a file alone, that of its text. */
+function hashOf([main, ...included]: readonly Source[]): string {
+  const hash = createHash('sha256').update(main?.text ?? '')
+  for (const { file, text } of included) hash.update(JSON.stringify([file, text]))
+  return hash.digest('hex')
 }
 
 /** A value that nobody wrote has no place in the file, so it is told where it is from. */
@@ -106,51 +141,29 @@ function withPreset(fault: Fault, filled: ReadonlyMap<string, string>): Fault {
     : { ...fault, message: `${fault.message}; that is from the preset ${preset}, and can be written here instead` }
 }
 
-/** Top-level keys that begin with `x-` are the user's own place for YAML anchors. */
-function withoutAnchors(values: unknown): unknown {
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) return values
-  return Object.fromEntries(Object.entries(values).filter(([key]) => !key.startsWith('x-')))
+function pathOf({ file = '', path }: Fault): string {
+  return `${file} ${path}`
 }
 
-/** In the order of the file. Where YAML itself is at fault, what follows from it is left out. */
+/** In the order of the files. Where YAML itself is at fault, what follows from it is left out. */
 function sorted(faults: readonly Fault[]): Fault[] {
   const ofYaml = new Set(faults.filter((fault) => fault.path === '').map(placeOf))
   return [...new Map(faults.map((fault) => [`${placeOf(fault)} ${fault.message}`, fault])).values()]
     .filter((fault) => fault.path === '' || !ofYaml.has(placeOf(fault)))
-    .sort((one, other) => one.line - other.line || one.column - other.column)
+    .sort((one, other) => byFile(one, other) || one.line - other.line || one.column - other.column)
 }
 
-function placeOf({ line, column }: Fault): string {
-  return `${line}:${column}`
+/** The configuration itself before what it includes. */
+function byFile({ file: one = '' }: Fault, { file: other = '' }: Fault): number {
+  return one === other ? 0 : one < other ? -1 : 1
 }
 
-/** Works on parsed values, never on text: what a variable holds cannot add a key. */
-function substituteAll(
-  value: unknown,
-  path: Path,
-  sources: SubstitutionSources,
-  report: (path: Path, message: string) => void,
-): unknown {
-  if (typeof value === 'string') {
-    try {
-      return substitute(value, sources)
-    } catch (error) {
-      if (!(error instanceof SubstitutionError)) throw error
-      report(path, error.message)
-      return value
-    }
-  }
-  if (Array.isArray(value)) return value.map((item, index) => substituteAll(item, [...path, index], sources, report))
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(
-    ([key, item]) => [key, substituteAll(item, [...path, key], sources, report)] as const,
-  )
-  if (Object.hasOwn(value, '__proto__')) report([...path, '__proto__'], 'is not a usable key')
-  return Object.fromEntries(entries)
+function placeOf({ file = '', line, column }: Fault): string {
+  return `${file}:${line}:${column}`
 }
 
 /** Output and file have the same keys, so that a secret's path leads to its place. */
-function plainSecrets(value: unknown, path: Path, document: YamlDocument): Fault[] {
+function plainSecrets(value: unknown, path: Path, document: Pick<Sources, 'fault'>): Fault[] {
   if (value instanceof Secret) {
     const message = 'is a secret that stands in the file as it is; use ${env:NAME} or ${file:PATH}'
     return value.plainText ? [document.fault(path, message)] : []

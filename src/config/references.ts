@@ -1,5 +1,6 @@
 import { Substituted } from '../base/substituted.ts'
 import { formatPath } from './config-error.ts'
+import { exchangeFindings, grantFindings } from './grant-findings.ts'
 import { list, shown, type Tree, tree, written } from './raw-values.ts'
 import { registrationFindings } from './registration-findings.ts'
 import { suggest } from './suggest.ts'
@@ -50,6 +51,7 @@ function clientFindings(clients: Tree, servers: Tree): Finding[] {
       ...nowhereFindings(tree(servers[written(server) ?? '']), [...path, 'authorization_server']),
       ...audienceFindings(tree(client), tree(servers[written(server) ?? '']), path),
       ...certificateFindings(tree(client), tree(servers[written(server) ?? '']), path),
+      ...grantFindings(tree(client), tree(servers[written(server) ?? '']), path),
       ...commaFindings(tree(client), path),
       ...blankFindings(tree(client), path),
     ]
@@ -108,6 +110,7 @@ function routeFindings(route: Tree, index: number, root: Tree): Finding[] {
     ...listenerFindings(route, path, root.listeners),
     ...unknownName(tree(route.token).client, tree(root.clients), [...path, 'token', 'client'], 'client'),
     ...commaFindings(tree(route.token), [...path, 'token']),
+    ...exchangeFindings(route, [...path, 'token', 'exchange'], root),
     ...(route.require === undefined ? [] : requireFindings(route.require, [...path, 'require'], servers)),
   ]
 }

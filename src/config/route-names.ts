@@ -38,7 +38,9 @@ function defaultName({ host = '', path, methods }: NamedRoute): string {
 }
 
 /** Route names tell routes apart in logs and metrics. Two defaults are alike only where the routes are. */
-export function nameFindings(routes: readonly (NamedRoute & { readonly index: number })[]): Finding[] {
+export function nameFindings(
+  routes: readonly (NamedRoute & { readonly index: number; readonly label: string })[],
+): Finding[] {
   const names = routeNames(routes)
   const placed = Map.groupBy(
     routes.map((route, at) => ({ ...route, called: names[at] })),
@@ -47,7 +49,7 @@ export function nameFindings(routes: readonly (NamedRoute & { readonly index: nu
   return [...placed.values()].flatMap((alike) => {
     const byDefault = alike.find(({ name }) => name === undefined)
     const [first] = byDefault ? [byDefault] : alike
-    const message = `is the name of routes[${first?.index}] too${byDefault ? ', by default; choose another' : ''}`
+    const message = `is the name of ${first?.label} too${byDefault ? ', by default; choose another' : ''}`
     return alike
       .filter((route) => route !== first && route.name !== undefined)
       .map(({ index }) => ({ path: ['routes', index, 'name'], message }))

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { authorizationServerOptions } from '../authorization-server/authorization-server.ts'
 import { keySetOptions } from '../authorization-server/key-set.ts'
 import { faultRule } from '../base/fault-rule.ts'
-import { duration, flag, listOf, parsedText, ruleOverMap, text } from '../base/scalars.ts'
+import { duration, flag, listOf, oneOf, oneOrMore, parsedText, ruleOverMap, text } from '../base/scalars.ts'
 import { clientOptions, tokenOptions } from '../egress/client.ts'
 import { registrationFileOptions } from '../egress/registration/registration-options.ts'
 import { tokenCacheOptions } from '../egress/token-cache/index.ts'
@@ -13,7 +13,7 @@ import { findReportModeFault, reportModeOptions } from '../ingress/report-mode.t
 import { requireOptions } from '../ingress/requirement.ts'
 import { identityHeadersOption, proxyRouteOptions } from '../proxy/route-options.ts'
 import { hostPattern, pathOptions } from '../routes/path-options.ts'
-import { address, listenerOptions } from './listener.ts'
+import { adminOptions, listenerOptions } from './listener.ts'
 
 /** The name that the user gives to a listener, a server or a client. */
 const name = () =>
@@ -50,6 +50,9 @@ export const routeOptions = z
     hosts: listOf(hostPattern())
       .optional()
       .describe('on such a route: further hosts that it may be asked for by, as in `host`'),
+    preflight: oneOf('forward')
+      .optional()
+      .describe('`forward`: what browsers ask before a page of another origin may (CORS) goes on without a token'),
     ...reportModeOptions,
     token: tokenOptions.optional(),
     ...proxyRouteOptions,
@@ -74,6 +77,11 @@ export const routeOptions = z
     path: ['token'],
     message: "would hand the gateway's credentials to anybody, because the route is public: use callers or require",
   })
+  .refine((route) => given(route.require) || !given(route.token?.exchange), {
+    ...ruleOverMap,
+    path: ['token', 'exchange'],
+    message: 'stands on a route without require, where no caller has a token that could be exchanged: add require',
+  })
   .refine((route) => !(given(route.token) && route.forward_authorization === true), {
     ...ruleOverMap,
     path: ['forward_authorization'],
@@ -90,7 +98,7 @@ export const routeOptions = z
     message: 'stands on a route without require, where no token of the caller expires: remove it',
   })
   .check(faultRule(['mode', 'until'], findReportModeFault))
-  .check(faultRule(['browsers', 'hosts'], findBrowserFault))
+  .check(faultRule(['browsers', 'hosts', 'preflight'], findBrowserFault))
 
 /** An authorization server as the file writes it: what both wings ask of it, and what makes its tokens trusted. */
 const authorizationServer = authorizationServerOptions({
@@ -100,8 +108,13 @@ const authorizationServer = authorizationServerOptions({
 
 /** The whole file. */
 export const configOptions = z.strictObject({
+  include: oneOrMore(text())
+    .optional()
+    .describe(
+      'further files with routes, and nothing else: paths or patterns such as routes/*.yaml, relative to this file',
+    ),
   listeners: named(listenerOptions).prefault({ main: {} }).describe('default: one, `main`, on 127.0.0.1:8080'),
-  admin: z.strictObject({ address: address().describe('/healthz, /readyz and /metrics') }).optional(),
+  admin: adminOptions.optional(),
   shutdown_grace: duration()
     .prefault('30s')
     .describe('how long requests in flight may take to finish when the process stops'),
@@ -109,7 +122,10 @@ export const configOptions = z.strictObject({
   clients: named(clientOptions).default({}),
   token_cache: tokenCacheOptions,
   registrations: registrationFileOptions.optional(),
-  routes: z.array(routeOptions).min(1, 'is an empty list: without a route nothing can be served'),
+  routes: z
+    .array(routeOptions)
+    .min(1, 'is an empty list: without a route nothing can be served')
+    .describe('must be given, here or in the files of include'),
   identity_headers: identityHeadersOption
     .optional()
     .describe("for every route with require; a route's own are added to these"),
@@ -124,5 +140,8 @@ export type RouteOptions = z.output<typeof routeOptions>
 /** The JSON Schema (draft 2020-12) of the file, for editors; `scopegate schema` prints it. */
 export function configJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(configOptions, { io: 'input', unrepresentable: 'any' })
-  return { title: 'scopegate configuration', ...schema, patternProperties: { '^x-': {} } }
+  const { required: _, ...rest } = schema
+  // Whoever includes routes needs none here.
+  const anyOf = [{ required: ['routes'] }, { required: ['include'] }]
+  return { title: 'scopegate configuration', ...rest, anyOf, patternProperties: { '^x-': {} } }
 }

@@ -8,26 +8,41 @@ import { judgeUntil } from '../ingress/report-mode.ts'
 import { prefixCovers } from '../proxy/upstream.ts'
 import { routeFaults } from '../routes/route-faults.ts'
 import { admissionOf } from './admission.ts'
-import { defaultListener, listenerOptions } from './listener.ts'
+import { forwardProxyFindings } from './forward-proxy-findings.ts'
+import { adminOptions, defaultListener, listenerOptions } from './listener.ts'
 import { everybodyAmong, listenerFindings } from './listener-findings.ts'
 import type { Finding } from './references.ts'
 import { nameFindings } from './route-names.ts'
 import { type RouteOptions, routeOptions } from './schema.ts'
 
+export interface SemanticsContext {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** What messages call a route, by its place in the list. */
+  routeLabel(index: number): string
+}
+
+/** A route that is good by itself, and its place in the list. */
+interface Placed {
+  readonly index: number
+  readonly route: RouteOptions
+  readonly label: string
+}
+
 /**
  * What single values cannot tell: routes that get in each other's way, and tokens that would go out in the open. Looks at
  * every route that is good by itself, also where others are not.
  */
-export function semanticFindings(values: unknown, now: number): Finding[] {
+export function semanticFindings(values: unknown, { now, routeLabel }: SemanticsContext): Finding[] {
   const {
     routes: written,
     clients,
     listeners,
     identity_headers: headersOfAll,
   } = Object(values) as Readonly<Record<string, unknown>>
-  const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index) => {
+  const routes = (Array.isArray(written) ? written : []).flatMap((value: unknown, index): Placed[] => {
     const parsed = routeOptions.safeParse(value)
-    return parsed.success ? [{ index, route: parsed.data }] : []
+    return parsed.success ? [{ index, route: parsed.data, label: routeLabel(index) }] : []
   })
   return [
     ...routes.flatMap(({ index, route }) => [
@@ -39,9 +54,13 @@ export function semanticFindings(values: unknown, now: number): Finding[] {
       ...spellingFindings(route, index, headersOfAll),
     ]),
     ...nameFindings(
-      routes.map(({ index, route }) => ({ ...route, index, listener: route.listener ?? defaultListener(listeners) })),
+      routes.map(({ index, route, label }) => ({
+        ...route,
+        ...{ index, label, listener: route.listener ?? defaultListener(listeners) },
+      })),
     ),
     ...patternFindings(routes, listeners),
+    ...proxyFindings(values, routes),
     ...listenerFindings(listeners, new Set(routes.flatMap(({ route }) => admittingByNetwork(route, listeners)))),
     ...Object.entries(Object(clients)).flatMap(([name, client]) => expiryFindings(name, client)),
     ...tokenCacheFindings((values as { token_cache?: unknown } | null)?.token_cache),
@@ -117,6 +136,24 @@ function admittingByNetwork({ callers, listener }: RouteOptions, listeners: unkn
   return callers?.networks ? [listener ?? defaultListener(listeners)] : []
 }
 
+/** The forward proxies, each with the routes that it has and all addresses of this process. */
+function proxyFindings(values: unknown, routes: readonly Placed[]): Finding[] {
+  const { listeners, admin } = Object(values) as { readonly listeners?: unknown; readonly admin?: unknown }
+  const known = Object.entries(Object(listeners)).flatMap(([name, value]) => {
+    const { data } = listenerOptions.safeParse(value)
+    return data ? [{ name, listener: data }] : []
+  })
+  const { data: ofAdmin } = adminOptions.safeParse(admin)
+  const own = new Map([
+    ...known.map(({ name, listener }) => [`listeners.${name}`, listener.address] as const),
+    ...(ofAdmin ? [['admin', ofAdmin.address] as const] : []),
+  ])
+  const proxied = routes.map(({ route, label }) => ({
+    ...{ host: route.host, label, listener: route.listener ?? defaultListener(listeners) },
+  }))
+  return known.flatMap(({ name, listener }) => forwardProxyFindings(listener, { name, routes: proxied, own }))
+}
+
 /** As with `public`: whoever is let in uses the gateway's own credentials. */
 function everybodyFindings({ callers, require, token }: RouteOptions, index: number): Finding[] {
   if (!token || require || callers?.certificates) return []
@@ -171,14 +208,11 @@ function spellingFindings({ identity_headers: own = {} }: RouteOptions, index: n
   })
 }
 
-function patternFindings(
-  routes: readonly { readonly index: number; readonly route: RouteOptions }[],
-  listeners: unknown,
-): Finding[] {
-  const patterns = routes.map(({ index, route }) => ({
+function patternFindings(routes: readonly Placed[], listeners: unknown): Finding[] {
+  const patterns = routes.map(({ route, label }) => ({
     ...route,
     listener: route.listener ?? defaultListener(listeners),
-    label: `routes[${index}]`,
+    label,
     admission: admissionOf(route),
   }))
   return routeFaults(patterns).map(({ index, key, message }) => ({

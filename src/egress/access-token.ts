@@ -35,6 +35,12 @@ export function createAccessToken(
   }
 }
 
+/** The same token, good until `end` at the most. */
+export function endingBy(token: AccessToken, end: number | undefined): AccessToken {
+  if (end === undefined || token.obtainedAt + token.life <= end) return token
+  return createAccessToken(token.value.read(), { ...token, life: end - token.obtainedAt })
+}
+
 /** When it expires; of a token that came without life, which serves those who waited for it, nobody knows. */
 export function expiryOf({ obtainedAt, life }: AccessToken): number | undefined {
   return life > 0 ? obtainedAt + life : undefined

@@ -2,6 +2,14 @@ import { z } from 'zod'
 import type { ClientAuthMethod, ClientCredential, Expiry } from '../authorization-server/client-auth/define.ts'
 import { clientAuthMethods } from '../authorization-server/client-auth/index.ts'
 import { tlsOptions, withCertificate } from '../authorization-server/client-auth/tls.ts'
+import {
+  createGrantAssertion,
+  findGrantAssertionFault,
+  type GrantAssertion,
+  type GrantAssertionOptions,
+  grantAssertionOptions,
+} from '../authorization-server/grants/jwt-bearer.ts'
+import { tokenTypes } from '../authorization-server/grants/token-exchange.ts'
 import { createClientCertificate } from '../base/client-certificate.ts'
 import { faultRule, type OptionFault } from '../base/fault-rule.ts'
 import { isReadOnTheWay } from '../base/header-lists.ts'
@@ -32,6 +40,10 @@ const reservedParameters = [
   'client_secret',
   'client_assertion',
   'client_assertion_type',
+  'assertion',
+  'subject_token',
+  'subject_token_type',
+  'actor_token',
   'scope',
   'audience',
   'resource',
@@ -83,6 +95,10 @@ const commonOptions = {
   authorization_server: text().describe('the name of the server that issues its tokens'),
   client_id: text().optional().describe('what the server calls it; or registration'),
   registration: registrationOptions.optional().describe('in place of client_id and client_secret: it registers itself'),
+  grant: oneOf('client_credentials', 'jwt-bearer')
+    .prefault('client_credentials')
+    .describe('`jwt-bearer`: it gets its tokens for a signed assertion (RFC 7523), as service accounts do'),
+  grant_assertion: grantAssertionOptions.optional().describe('with `grant: jwt-bearer`: how the assertion is made'),
   ...wishes,
   token_params: parameters().optional().describe('further parameters of the token request, sent as they stand'),
   scope_policy: oneOf('warn', 'exact')
@@ -112,7 +128,30 @@ function clientForm(method: ClientAuthMethod, isDefault: boolean) {
       message: 'is raw, and the client_id has a ":", behind which the secret would begin (RFC 7617); use rfc6749',
     })
     .check(credentialRule(method))
+    .check(faultRule(['grant', 'grant_assertion', 'client_id', 'registration'], findGrantFault))
     .meta({ anyOf: [{ required: ownKeys(method) }, { required: ['registration'] }] })
+}
+
+interface GrantOptions {
+  readonly grant: 'client_credentials' | 'jwt-bearer'
+  readonly grant_assertion?: GrantAssertionOptions | undefined
+  readonly registration?: unknown
+}
+
+function findGrantFault({ grant, grant_assertion: assertion, registration }: GrantOptions): OptionFault | undefined {
+  if (grant !== 'jwt-bearer') {
+    const message = 'stands beside a grant that shows no assertion; write grant: jwt-bearer, or remove it'
+    return assertion && { path: ['grant_assertion'], message }
+  }
+  if (registration !== undefined)
+    return {
+      path: ['grant'],
+      message: 'is jwt-bearer beside registration, which gives no key to sign with; keep one of them',
+    }
+  if (assertion) return findGrantAssertionFault(assertion)
+  const message =
+    'is jwt-bearer, and has no grant_assertion beside it: the key that signs, and whose access it asks for'
+  return { path: ['grant'], message }
 }
 
 /** What tells editors apart a client that is known from one that registers itself. */
@@ -133,15 +172,17 @@ function identityRule(method: ClientAuthMethod) {
 
 /** What no single key tells of a credential. */
 function credentialRule(method: ClientAuthMethod) {
-  const keys = ['token_endpoint_auth_method', 'tls', ...Object.keys(method.options)]
+  const keys = ['token_endpoint_auth_method', 'grant', 'tls', ...Object.keys(method.options)]
   return faultRule<Record<string, unknown>>(keys, (given) => findCredentialFault(method, given))
 }
 
 function findCredentialFault(method: ClientAuthMethod, given: Record<string, unknown>): OptionFault | undefined {
-  const { tls } = given as { tls?: z.output<typeof tlsOptions> }
+  const { tls, grant } = given as { tls?: z.output<typeof tlsOptions>; grant?: string }
   const awaitsSecret = Object.hasOwn(method.options, 'client_secret') && given.client_secret === undefined
+  // With an assertion that shows who asks, the client itself may be unknown. @see https://www.rfc-editor.org/rfc/rfc7523#section-3.1
+  const isUnknown = method.name === 'none' && grant === 'jwt-bearer'
   return (
-    (awaitsSecret ? undefined : method.findFault?.(given)) ??
+    (awaitsSecret || isUnknown ? undefined : method.findFault?.(given)) ??
     (tls && keyFaultOf(() => createClientCertificate(tls), ['tls']))
   )
 }
@@ -162,10 +203,16 @@ function readMethod(client: unknown): unknown {
   const { token_endpoint_auth_method: own, registration } = Object(client) as Readonly<Record<string, unknown>>
   const member = Object(Object(registration).metadata).token_endpoint_auth_method as unknown
   const usual = registration === undefined ? undefined : (methodNamed(textOf(member)) ?? defaultMethod).name
-  const method = own === undefined ? usual : textOf(own)
+  const method = own === undefined ? (usual ?? methodOfGrant(client)) : textOf(own)
   if (method === undefined) return client
   const read = { ...Object(client), token_endpoint_auth_method: method }
   return registration === undefined ? read : { ...membersOf(registration, method), ...read }
+}
+
+/** Whoever shows an assertion, and has no secret, shows nothing else. */
+function methodOfGrant(client: unknown): string | undefined {
+  const { grant, client_secret: secret } = Object(client) as Readonly<Record<string, unknown>>
+  return textOf(grant) === 'jwt-bearer' && secret === undefined ? 'none' : undefined
 }
 
 /** Whoever says something of the client in its metadata need not say it again beside it. */
@@ -199,8 +246,28 @@ export function isRegistering(client: ClientOptions): client is RegisteringClien
   return client.registration !== undefined
 }
 
-/** The credential of a client whose secret is there, by its authentication method. */
-export function createCredential(client: ClientOptions): ClientCredential {
+/** Who a client is, and what it shows beside that for its tokens. */
+export interface Credential extends ClientCredential {
+  /** Where it asks by `jwt-bearer`. */
+  readonly assertion?: GrantAssertion
+}
+
+/** The credential of a client whose secret is there, by its authentication method and its grant. */
+export function createCredential(client: ClientOptions): Credential {
+  const credential = createMethodCredential(client)
+  const { grant_assertion: options, client_id: clientId } = client
+  if (!options || clientId === undefined) return credential
+  const assertion = createGrantAssertion(options, clientId)
+  return {
+    ...credential,
+    assertion,
+    identify: () => JSON.stringify([credential.identify(), assertion.identify()]),
+    fault: () => credential.fault?.() ?? assertion.fault(),
+    expiries: () => [...(credential.expiries?.() ?? []), ...assertion.expiries()],
+  }
+}
+
+function createMethodCredential(client: ClientOptions): ClientCredential {
   const method = methodNamed(client.token_endpoint_auth_method)
   if (!method) throw new TypeError(`there is no client authentication method ${client.token_endpoint_auth_method}`)
   const credential = method.create(client)
@@ -216,7 +283,9 @@ export function expiriesOf(client: ClientOptions): readonly Expiry[] {
 
 /** Every secret of a client, its certificate and keys among them. */
 export function secretsOf(client: ClientOptions): readonly Secret[] {
-  return [...Object.values(client), ...Object.values(client.tls ?? {})].filter((value) => value instanceof Secret)
+  return [client, client.tls ?? {}, client.grant_assertion ?? {}]
+    .flatMap((options) => Object.values(options))
+    .filter((value) => value instanceof Secret)
 }
 
 /** True if the client's tokens are good only over connections that present its certificate. */
@@ -233,6 +302,16 @@ const headerName = () =>
 export const tokenOptions = z
   .strictObject({
     client: text().describe('the name of the client whose token goes to the upstream'),
+    exchange: oneOf('subject_token')
+      .optional()
+      .describe("`subject_token`: the caller's token is exchanged for the upstream's (RFC 8693); needs `require`"),
+    subject_token_type: parsedText<string>('access_token, jwt or a URI', (given) =>
+      given === 'access_token' || given === 'jwt' ? tokenTypes[given] : URL.canParse(given) ? given : undefined,
+    )
+      .optional()
+      .describe(
+        "with `exchange`: what the caller's token is to the client's server: `access_token` (default), one of its own; `jwt`, one of another server; or a URI",
+      ),
     ...wishes,
     params: parameters().optional().describe('further parameters of the token request, beside the client’s'),
     header: headerName().prefault('Authorization').describe('where the token goes'),
@@ -243,5 +322,10 @@ export const tokenOptions = z
       .describe('what stands before the token; the word `none` sends the token alone'),
   })
   .refine(hasOneScopeKey, oneScopeKey)
+  .refine((given) => given.subject_token_type === undefined || given.exchange !== undefined, {
+    ...ruleOverMap,
+    path: ['subject_token_type'],
+    message: 'stands on a token that nothing is exchanged for; write exchange: subject_token, or remove it',
+  })
 
 export type TokenOptions = z.output<typeof tokenOptions>

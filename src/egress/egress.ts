@@ -4,20 +4,22 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { errorTrail, type Log } from '../base/log.ts'
 import { type ClientOptions, createCredential, isCertificateBound, isRegistering, type TokenOptions } from './client.ts'
-import { createRegisteredTokenRequest } from './registration/registered-token-request.ts'
+import { createRegisteredTokenRequests } from './registration/registered-token-request.ts'
 import type { Registrar } from './registration/registrar.ts'
 import { createRegistrars, type RegistrationPlace } from './registration/registrars.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import { createTokenCache, type TokenCacheOptions } from './token-cache/index.ts'
 import { createSharedRedis } from './token-cache/shared-redis.ts'
-import { createTokenRequest, type TokenRequest } from './token-request.ts'
+import { createTokenRequests, type TokenExchange, type TokenRequest, type TokenRequests } from './token-request.ts'
 import { createTokenSource, type TokenSource } from './token-source.ts'
 
 /** This wing, put together: every client of the configuration, and the tokens that they get. */
 export interface Egress {
   readonly tokens: TokenSource
   /** The request for the token that these options ask for. @throws {TypeError} for a client that is not configured */
-  requestFor(wished: Pick<TokenOptions, 'client'> & Partial<TokenOptions>): TokenRequest
+  requestFor(wished: Wished): TokenRequest
+  /** The exchange of callers' tokens that these options ask for. @throws {TypeError} as `requestFor` */
+  exchangeFor(wished: Wished): TokenExchange
   /** The certificate that a client's tokens are bound to: worth nothing on a connection without it. */
   certificateOf(client: string): ClientCertificate | undefined
   /** What keeps a client registered; `undefined` for one that somebody else has registered. */
@@ -26,6 +28,8 @@ export interface Egress {
   register(clients: readonly string[]): void
   close(): Promise<void>
 }
+
+type Wished = Pick<TokenOptions, 'client'> & Partial<TokenOptions>
 
 export interface EgressContext {
   readonly clients: Readonly<Record<string, ClientOptions>>
@@ -52,19 +56,21 @@ export function createEgress(context: EgressContext): Egress {
       tls && registrars.has(name) ? [[name, createClientCertificate(tls)]] : [],
     ),
   )
+  function requestsFor(token: Wished): TokenRequests {
+    const { client: name } = token
+    const client = clients[name]
+    const server = client && servers.get(client.authorization_server)
+    const [registrar, credential] = [registrars.get(name), credentials.get(name)]
+    if (client && server && registrar)
+      return createRegisteredTokenRequests({ name, client, server, token, cache }, registrar)
+    if (!client || !server || !credential)
+      throw new TypeError(`there is no client ${name}; there is ${Object.keys(clients).join(', ') || 'none'}`)
+    return createTokenRequests({ name, client, server, credential, token, cache })
+  }
   return {
     tokens,
-    requestFor(token) {
-      const { client: name } = token
-      const client = clients[name]
-      const server = client && servers.get(client.authorization_server)
-      const [registrar, credential] = [registrars.get(name), credentials.get(name)]
-      if (client && server && registrar)
-        return createRegisteredTokenRequest({ name, client, server, token, cache }, registrar)
-      if (!client || !server || !credential)
-        throw new TypeError(`there is no client ${name}; there is ${Object.keys(clients).join(', ') || 'none'}`)
-      return createTokenRequest({ name, client, server, credential, token, cache })
-    },
+    requestFor: (token) => requestsFor(token)(),
+    exchangeFor: (token) => ({ requestFor: requestsFor(token) }),
     certificateOf(name) {
       const client = clients[name]
       if (!client || !isCertificateBound(client)) return undefined

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { createFailureMemory } from './failure-memory.ts'
 import { createGate, type Gate } from './gate.ts'
-import type { TokenRequest } from './token-request.ts'
+import { apart, type TokenRequest } from './token-request.ts'
 
 /** Token endpoints, guarded against being asked in vain. */
 export interface GuardedEndpoints {
@@ -24,6 +24,8 @@ const longestPause = 60_000
 interface Grains {
   readonly url: string
   readonly client: string
+  /** All requests that differ in nothing but whose token is exchanged. */
+  readonly kind: string
   readonly key: string
   /** True if the connection on which a certificate was presented went to pieces. */
   readonly brokenOff: boolean
@@ -37,12 +39,14 @@ interface Endpoint {
 
 /**
  * Failures count at their own grain. Transport faults, 5xx and 429 are the endpoint's, and after their pause one request
- * tries for all. `invalid_client` is the client's, until its credential changes. All others are the request's own.
+ * tries for all. `invalid_client` is the client's, until its credential changes. What a client gets for nobody's token is
+ * no caller's fault. All others are the request's own: one caller's token, refused, shuts no other caller out.
  */
 export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
   const down = createFailureMemory(clock, longestEndpointPause)
   const clients = createFailureMemory(clock, longestPause)
-  const requests = createFailureMemory(clock, longestPause)
+  const kinds = createFailureMemory(clock, longestPause)
+  const requests = apart(() => createFailureMemory(clock, longestPause))
   const endpoints = new Map<string, Endpoint>()
 
   function find(url: string): Endpoint {
@@ -58,14 +62,16 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
   }
 
   /** The failure as it is told to whoever met it. */
-  function remember(error: GatewayError, { url, client, key, brokenOff }: Grains): GatewayError {
+  function remember(error: GatewayError, request: TokenRequest, grains: Grains): GatewayError {
+    const { url, client, kind, key, brokenOff } = grains
     const endpoint = find(url)
     if (error instanceof TokenRefusal && error.ofClient) {
       clients.failed(client, error)
       return error
     }
     if (error.code !== 'authorization_server_unavailable') {
-      requests.failed(key, error)
+      if (error instanceof TokenRefusal && error.ofGrant) kinds.failed(kind, error)
+      else requests(request).failed(key, error)
       return error
     }
     if (!brokenOff) return down.failed(url, error)
@@ -77,10 +83,11 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
 
   return {
     async send(request, key, judge) {
-      const grains = { url: request.endpoint(), client: request.clientKey(), key }
+      const grains = { url: request.endpoint(), client: request.clientKey(), kind: request.kindKey(), key }
       const check = () => {
         clients.check(grains.client)
-        requests.check(key)
+        kinds.check(grains.kind)
+        requests(request).check(key)
       }
       check()
       const endpoint = find(grains.url)
@@ -96,7 +103,8 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
         judge(issued)
         answered()
         clients.succeeded(grains.client, askedAt)
-        requests.succeeded(key, askedAt)
+        kinds.succeeded(grains.kind, askedAt)
+        requests(request).succeeded(key, askedAt)
         leave('well')
         return issued
       } catch (error) {
@@ -106,7 +114,7 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
         if (!(error instanceof GatewayError)) throw error
         if (isAnswer) answered()
         const brokenOff = request.presentsCertificate && isBrokenOff(error)
-        throw remember(error, { ...grains, brokenOff })
+        throw remember(error, request, { ...grains, brokenOff })
       }
     },
   }

@@ -21,10 +21,11 @@ const mostTokens = 10_000
 export interface HeldTokens {
   /** The token, if it is still good: by its date, and by how long it has been held, whichever is less. */
   get(key: string): HeldToken | undefined
-  /** Keeps the token, and calls back when it is time to renew it. */
-  hold(key: string, token: AccessToken, renewAt: number, onRenewal: () => void): void
+  /** Keeps the token, and calls back, if anybody is to be called, when it is time to renew it. */
+  hold(key: string, token: AccessToken, renewAt: number, onRenewal?: () => void): void
   /** Calls back after a delay, unless another token takes the place before. */
   later(held: HeldToken, delay: number, callback: () => void): void
+  drop(key: string): void
   clear(): void
 }
 
@@ -55,9 +56,10 @@ export function createHeldTokens(clock: Clock): HeldTokens {
         cancelTimer: () => {},
       }
       tokens.set(key, held)
-      later(held, renewAt - now, onRenewal)
+      if (onRenewal) later(held, renewAt - now, onRenewal)
     },
     later,
+    drop: (key) => void tokens.delete(key),
     clear: () => tokens.clear(),
   }
 }

@@ -3,10 +3,10 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { parseScope } from '../base/scope.ts'
-import { type AccessToken, createAccessToken, lifeOf } from './access-token.ts'
+import { type AccessToken, createAccessToken, endingBy, lifeOf } from './access-token.ts'
 import { createGuardedEndpoints } from './guarded-endpoint.ts'
 import type { TokenCache } from './token-cache/define.ts'
-import type { TokenRequest } from './token-request.ts'
+import { apart, type TokenRequest } from './token-request.ts'
 import type { ObtainedToken } from './token-source.ts'
 
 /** Gets a token that this process does not hold. */
@@ -52,20 +52,20 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   /** What is wrong with the files of each client. */
   const faults = new Map<string, string | undefined>()
   /** Requests whose token came without life in it, and when they may be sent again. */
-  const pauses = createBoundedMap<number>()
+  const pauses = apart(() => createBoundedMap<number>())
 
   async function fetch(request: TokenRequest, predecessor?: Predecessor): Promise<FetchedToken> {
     const keys = request.keys('again')
     const patience = clock.elapsed() + longestPatience
     for (;;) {
-      const shared = await findShared(keys, predecessor?.token)
+      const shared = await findShared(request, keys, predecessor?.token)
       if (shared) return shared
       const lease = clock.elapsed() < patience ? await cache.acquire(keys) : ({ state: 'unavailable' } as const)
       if (lease.state === 'unavailable') return ask(request, keys, predecessor)
       if (lease.state === 'held') {
         try {
           // It may have come between the look and the lease.
-          return (await findShared(keys, predecessor?.token)) ?? (await ask(request, keys, predecessor))
+          return (await findShared(request, keys, predecessor?.token)) ?? (await ask(request, keys, predecessor))
         } finally {
           await lease.release()
         }
@@ -75,10 +75,12 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   }
 
   async function findShared(
+    { endsAt }: TokenRequest,
     keys: readonly string[],
     predecessor: AccessToken | undefined,
   ): Promise<FetchedToken | undefined> {
-    const token = await cache.get(keys)
+    const shared = await cache.get(keys)
+    const token = shared && endingBy(shared, endsAt)
     if (!token || token.usableUntil <= clock.now()) return undefined
     if (predecessor && (token.id === predecessor.id || token.obtainedAt <= predecessor.obtainedAt)) return undefined
     return { token, source: cache.source, key: keys[0] }
@@ -90,22 +92,20 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
     predecessor: Predecessor | undefined,
   ): Promise<FetchedToken> {
     const [key = ''] = keys
-    await pauseFor(key)
+    await pauseFor(request, key)
     const obtainedAt = clock.now()
     const sentAt = clock.elapsed()
     const issued = await endpoints
-      .send(request, key, ({ scope }) => requireScope(request, key, scope))
+      .send(request, key, ({ scope }) => requireScope(request, scope))
       .finally(() => tellFault(request))
-    const token = createAccessToken(issued.accessToken, {
-      obtainedAt,
-      life: lifeOf(issued.expiresIn, defaultLife),
-      scope: issued.scope,
-    })
+    const life = lifeOf(issued.expiresIn, defaultLife)
+    const whole = createAccessToken(issued.accessToken, { obtainedAt, life, scope: issued.scope })
+    const token = endingBy(whole, request.endsAt)
     // Under a key of another credential it would go on to be handed out as that one's.
     const changed = request.keys('again')[0] !== key
-    if (clock.now() >= token.usableUntil) pauses.set(key, sentAt + shortestInterval)
+    if (clock.now() >= token.usableUntil) pauses(request).set(key, sentAt + shortestInterval)
     else if (!changed) await cache.set(keys, token, predecessor?.refused ? predecessor.token : undefined)
-    requireLife(token, issued.expiresIn)
+    requireLife(token)
     return { token, source: 'fetched', key: changed ? undefined : key }
   }
 
@@ -119,28 +119,29 @@ export function createTokenFetcher({ clock, log, cache, defaultLife }: TokenFetc
   }
 
   /** A token that came without any life serves those who wait; one that had a life, and spent it on the way, nobody. */
-  function requireLife(token: AccessToken, expiresIn: number | undefined): void {
-    if (clock.now() < token.usableUntil || (expiresIn !== undefined && expiresIn <= 0)) return
+  function requireLife({ usableUntil, life }: AccessToken): void {
+    if (clock.now() < usableUntil || life <= 0) return
     throw new GatewayError('authorization_server_unavailable', {
       reason: 'the token had expired when it came',
       retryAfterSeconds: 1,
     })
   }
 
-  function pauseFor(key: string): Promise<void> | undefined {
-    const left = (pauses.get(key) ?? 0) - clock.elapsed()
-    pauses.delete(key)
+  function pauseFor(request: TokenRequest, key: string): Promise<void> | undefined {
+    const left = (pauses(request).get(key) ?? 0) - clock.elapsed()
+    pauses(request).delete(key)
     return left > 0 ? new Promise((resolve) => void clock.setTimeout(resolve, left)) : undefined
   }
 
-  function requireScope({ client, scopes, exactScope }: TokenRequest, key: string, scope: string | undefined): void {
+  function requireScope({ client, scopes, exactScope, kindKey }: TokenRequest, scope: string | undefined): void {
     const granted = parseScope(scope ?? '')
     const missing = scope === undefined ? [] : scopes.filter((value) => !granted.includes(value))
     if (missing.length === 0) return
     const reason = `the scope granted lacks ${missing.join(' ')}`
     if (exactScope) throw new GatewayError('authorization_server_refused', { reason })
-    if (!warned.has(key)) log.warn({ client, reason }, 'narrower scope')
-    warned.set(key, true)
+    const kind = kindKey()
+    if (!warned.has(kind)) log.warn({ client, reason }, 'narrower scope')
+    warned.set(kind, true)
   }
 
   return { fetch }

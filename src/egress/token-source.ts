@@ -3,12 +3,12 @@ import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { type AccessToken, renewalTime } from './access-token.ts'
+import { type AccessToken, expiryOf, renewalTime } from './access-token.ts'
 import { createHeldTokens, type HeldToken } from './held-tokens.ts'
 import type { TokenCache } from './token-cache/define.ts'
 import type { TokenCacheOptions } from './token-cache/index.ts'
 import { createTokenFetcher, type FetchedToken, type Predecessor } from './token-fetcher.ts'
-import type { TokenRequest } from './token-request.ts'
+import { apart, SubjectRefusal, type TokenRequest } from './token-request.ts'
 
 export interface ObtainedToken {
   readonly token: AccessToken
@@ -56,10 +56,10 @@ export function createTokenSource({
   options,
   random = Math.random,
 }: TokenSourceContext): TokenSource {
-  const tokens = createHeldTokens(clock)
+  const tokens = apart(() => createHeldTokens(clock))
   const fetcher = createTokenFetcher({ clock, log, cache, defaultLife: options.default_expires_in })
   const flights = new Map<string, Promise<ObtainedToken>>()
-  const forcedAt = createBoundedMap<number>()
+  const forcedAt = apart(() => createBoundedMap<number>())
   let closed = false
 
   async function get(request: TokenRequest, signal?: AbortSignal): Promise<ObtainedToken> {
@@ -84,7 +84,7 @@ export function createTokenSource({
 
   /** The token that is held, which is in use from now on. */
   function take(request: TokenRequest, [key = '']: readonly string[]): HeldToken | undefined {
-    const held = tokens.get(key)
+    const held = tokens(request).get(key)
     if (!held) return undefined
     held.used = true
     if (clock.elapsed() >= held.renewAt && !held.renewing) void renew(request, key, held)
@@ -99,6 +99,7 @@ export function createTokenSource({
     const flight = fetcher
       .fetch(request, predecessor)
       .catch((error: unknown) => fetchWithChangedCredential(request, client, error))
+      .catch((error: unknown) => dropRefused(request, error, predecessor))
       .then((fetched) => keep(request, fetched))
       .finally(() => flights.delete(key))
     flights.set(key, flight)
@@ -120,18 +121,34 @@ export function createTokenSource({
     throw error
   }
 
+  /** A caller's token that its server will not have any more takes along what came for it, in every process. */
+  async function dropRefused(request: TokenRequest, error: unknown, predecessor?: Predecessor): Promise<never> {
+    if (predecessor && error instanceof SubjectRefusal) {
+      const keys = request.keys()
+      for (const key of keys) tokens(request).drop(key)
+      await cache.remove(keys, predecessor.token)
+    }
+    throw error
+  }
+
   function keep(request: TokenRequest, { token, source, key }: FetchedToken): ObtainedToken {
     if (closed || key === undefined || token.usableUntil <= clock.now()) return { token, source }
     const renewAt = renewalTime(token, options.refresh_before_expiry, random())
-    tokens.hold(key, token, renewAt, () => {
-      const held = tokens.get(key)
-      if (held?.used) void renew(request, key, held)
-    })
+    if (request.endsAt === undefined) tokens(request).hold(key, token, renewAt, () => renewIfUsed(request, key))
+    // Only with a caller who has just been let in: nothing is done in the name of one whose token may be withdrawn.
+    else tokens(request).hold(key, token, endsWithCaller(request, token) ? Number.POSITIVE_INFINITY : renewAt)
     return { token, source }
   }
 
+  function renewIfUsed(request: TokenRequest, key: string): void {
+    const held = tokens(request).get(key)
+    if (held?.used) void renew(request, key, held)
+  }
+
   function renewLater(request: TokenRequest, key: string, held: HeldToken, delay: number): void {
-    tokens.later(held, delay, () => void renew(request, key, held))
+    tokens(request).later(held, delay, () => {
+      if (request.endsAt === undefined) void renew(request, key, held)
+    })
   }
 
   /** In the background: nobody waits for it, and the old token serves until the new one is there. */
@@ -153,15 +170,15 @@ export function createTokenSource({
 
   async function replace(request: TokenRequest, refused: AccessToken): Promise<ObtainedToken | undefined> {
     const [key = ''] = request.keys()
-    const held = tokens.get(key)
+    const held = tokens(request).get(key)
     if (held && held.token.id !== refused.id) return { token: held.token, source: 'memory' }
     const now = clock.elapsed()
-    const sinceForced = now - (forcedAt.get(key) ?? Number.NEGATIVE_INFINITY)
+    const sinceForced = now - (forcedAt(request).get(key) ?? Number.NEGATIVE_INFINITY)
     const mayForce = clock.now() - refused.obtainedAt >= refusableAge && sinceForced >= refusableAge
     // It expired on the way: whoever asks next gets another one anyway.
     const isOver = refused.usableUntil <= clock.now()
     if (!isOver && !mayForce && !flights.has(key)) return undefined
-    if (!isOver && mayForce) forcedAt.set(key, now)
+    if (!isOver && mayForce) forcedAt(request).set(key, now)
     const obtained = await obtain(request, key, { token: refused, refused: true })
     return obtained.token.id === refused.id ? undefined : obtained
   }
@@ -173,10 +190,15 @@ export function createTokenSource({
     replace,
     async close() {
       closed = true
-      tokens.clear()
+      for (const held of tokens.both) held.clear()
       await cache.close()
     },
   }
+}
+
+/** True for a token whose successor would last no longer: it is good for as long as its caller's is. */
+function endsWithCaller({ endsAt }: TokenRequest, token: AccessToken): boolean {
+  return endsAt !== undefined && endsAt <= (expiryOf(token) ?? 0)
 }
 
 /** Waits for the work or for the caller's leaving, whichever comes first. */

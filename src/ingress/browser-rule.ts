@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { GatewayError } from '../base/errors.ts'
 import type { OptionFault } from '../base/fault-rule.ts'
-import { Networks, plainAddress } from '../base/network.ts'
+import { isLoopbackName, plainAddress } from '../base/network.ts'
 
 /** What a route says about it. */
 interface Given {
@@ -10,6 +10,7 @@ interface Given {
   readonly require?: unknown
   readonly browsers?: unknown
   readonly hosts?: unknown
+  readonly preflight?: unknown
 }
 
 /** Whether the rule holds on a route. */
@@ -18,6 +19,8 @@ export function isOpenToPages({ token, require }: Given): boolean {
 }
 
 export function findBrowserFault(route: Given): OptionFault | undefined {
+  if (route.preflight !== undefined && isOpenToPages(route) && route.browsers !== true)
+    return { path: ['preflight'], message: 'does nothing where no page may ask: write browsers: true, or remove it' }
   const key = (['browsers', 'hosts'] as const).find((name) => route[name] !== undefined)
   if (key === undefined || isOpenToPages(route)) return undefined
   const where = route.token === undefined ? 'without token' : 'with require, where no page has the token'
@@ -68,9 +71,9 @@ export function createBrowserRule({ browsers = false, listenerHost, isNamed }: B
       const isKnown = (name: string) => {
         const local = localAddress !== undefined && name === hostOf(localAddress)
         const isOwn = local || (name === bound && !everywhere.includes(name))
-        return name !== '' && (isOwn || isLoopback(name) || isNamed(name))
+        return name !== '' && (isOwn || isLoopbackName(name) || isNamed(name))
       }
-      const isTold = encrypted || isLoopback(host)
+      const isTold = encrypted || isLoopbackName(host)
       const sign = browsers ? undefined : (pageSign(headers, isKnown) ?? (isTold ? undefined : browserSign(headers)))
       if (sign !== undefined)
         throw notAllowed(`a page in a browser asks (it sent ${sign}), and the route does not say browsers: true`)
@@ -96,13 +99,6 @@ function browserSign(headers: IncomingHttpHeaders): string | undefined {
 
 /** Bound to these, a listener has every address of the machine; they are none that anybody would ask for. */
 const everywhere: readonly string[] = ['0.0.0.0', '[::]']
-
-const loopback = new Networks(['loopback'])
-
-/** Names that nobody's DNS can give to another machine. @see https://www.rfc-editor.org/rfc/rfc6761#section-6.3 */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || loopback.includes(host.replace(/^\[|\]$/g, ''))
-}
 
 /** Empty for what is no URL with a host. */
 function hostOfUrl(text: string): string {

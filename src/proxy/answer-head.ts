@@ -4,6 +4,9 @@ import { hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
 import { remember } from '../base/remember.ts'
 import { connectionOptions, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
 
+/** What a URL in an answer becomes. */
+type Relocate = ((location: string) => string) | undefined
+
 /** What goes to the caller before the body. */
 export interface AnswerHead {
   readonly status: number
@@ -20,11 +23,11 @@ const mostHeaders = 1000
 
 /**
  * Reads the head of an upstream's answer, and leaves out what concerns its connection alone; everything else is passed
- * untouched, in its order and spelling.
+ * untouched, in its order and spelling, but for where `Location` and `Content-Location` lead.
  * @throws GatewayError `upstream_invalid_response` for what cannot be passed on with one unambiguous length
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-6.3
  */
-export function readAnswerHead(answer: IncomingMessage, method: string): AnswerHead {
+export function readAnswerHead(answer: IncomingMessage, method: string, relocate?: Relocate): AnswerHead {
   const { statusCode: status = 0, statusMessage = '', httpVersion, rawHeaders } = answer
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalidAnswer(`it is HTTP/${httpVersion}`)
   if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
@@ -34,7 +37,7 @@ export function readAnswerHead(answer: IncomingMessage, method: string): AnswerH
     status,
     reason: isHeaderValue(statusMessage) ? statusMessage : '',
     // A 204 has no body, and whoever believes a length in it takes the next answer for one.
-    rawHeaders: passingHeaders(rawHeaders, { withLength: status !== 204 }),
+    rawHeaders: passingHeaders(rawHeaders, { withLength: status !== 204, relocate }),
     hasBody: method !== 'HEAD' && status !== 204 && status !== 304,
     length,
   }
@@ -49,17 +52,20 @@ export function isTooMany(rawHeaders: readonly string[]): boolean {
  * The headers of an answer that are not about its connection alone, names and values alternating.
  * @throws GatewayError `upstream_invalid_response` if one of them cannot be written
  */
-export function passingHeaders(rawHeaders: readonly string[], { withLength = true } = {}): string[] {
+export function passingHeaders(
+  rawHeaders: readonly string[],
+  { withLength = true, relocate }: { readonly withLength?: boolean; readonly relocate?: Relocate } = {},
+): string[] {
   const listed = connectionOptions(rawHeaders)
   const passing: string[] = []
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     const value = rawHeaders[index + 1] ?? ''
-    const { lower, isWellFormed, isOfConnection } = judgeName(name)
+    const { lower, isWellFormed, isOfConnection, isLocation } = judgeName(name)
     if (isOfConnection) continue
     if (lower === 'content-length' ? !withLength : listed.size > 0 && listed.has(lower)) continue
     if (!isWellFormed || !isHeaderValue(value)) throw invalidAnswer('a malformed header')
-    passing.push(name, value)
+    passing.push(name, isLocation && relocate ? relocate(value) : value)
   }
   return passing
 }
@@ -67,7 +73,8 @@ export function passingHeaders(rawHeaders: readonly string[], { withLength = tru
 const judgeName = remember((name) => {
   const lower = name.toLowerCase()
   const isOfConnection = hopByHopHeaders.has(lower) || isProxyHeader(lower) || lower === '__proto__'
-  return { lower, isOfConnection, isWellFormed: isHeaderName(name) }
+  const isLocation = lower === 'location' || lower === 'content-location'
+  return { lower, isOfConnection, isLocation, isWellFormed: isHeaderName(name) }
 })
 
 /** @throws GatewayError where there is more than one way to tell */

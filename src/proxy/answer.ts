@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { AnswerHead } from './answer-head.ts'
 import type { ForwardRequest } from './exchange.ts'
+import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
 
 export interface AnswerSending {
@@ -59,7 +60,7 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
 
   response.writeHead(head.status, head.reason, head.rawHeaders)
   // An event stream has its head at once; an answer whose body is here already goes out in one piece with it.
-  const flush = setImmediate(() => response.flushHeaders())
+  const flush = setImmediate(() => head.hasBody && flushHead(response))
   watch.expect(idle, upstreamIsSilent)
   answer.on('end', onEnd).on('close', onClose)
   if (head.hasBody) answer.on('data', onData)

@@ -114,7 +114,7 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
     }
     answer = incoming
     try {
-      const head = readAnswerHead(incoming, request.method ?? 'GET')
+      const head = readAnswerHead(incoming, request.method ?? 'GET', exchange.relocate)
       const refusal = exchange.reauthorize && readTokenRefusal(incoming)
       if (refusal) {
         dropAnswer(incoming, clock)

@@ -1,13 +1,16 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Framing } from './framing.ts'
 import type { UpgradeConnection } from './upgrade-connection.ts'
 import type { TunnelEnd } from './upgrade-tunnel.ts'
 import type { Upstream } from './upstream.ts'
 
+/** The values of headers, by lower-case name; of a repeated one every value. */
+export type OutgoingHeaders = Readonly<Record<string, string | readonly string[]>>
+
 /** What goes ahead of the body. */
 export interface OutgoingHead {
   /** From `buildRequestHeaders`. */
-  readonly headers: OutgoingHttpHeaders
+  readonly headers: OutgoingHeaders
   /** When the token in them expires, which goes out no more then: milliseconds since the epoch. */
   readonly sendBefore?: number | undefined
 }
@@ -35,6 +38,8 @@ export interface ForwardRequest extends OutgoingHead {
   readonly reauthorize?: (() => Promise<OutgoingHead | undefined>) | undefined
   /** Given with a token: the head with one that is good now, for a caller who took its time with the body. */
   readonly refresh?: (() => Promise<OutgoingHead>) | undefined
+  /** Given where a URL of the upstream's own, in the head of its answer, becomes one that leads the caller here again. */
+  readonly relocate?: ((location: string) => string) | undefined
   /** Given where the caller asks for a WebSocket, and the connection is there to be taken over. */
   readonly upgrade?:
     | {

@@ -1,7 +1,8 @@
-import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Attempt } from './attempt.ts'
 import type { Engine } from './engine.ts'
+import type { OutgoingHeaders } from './exchange.ts'
 import type { Framing } from './framing.ts'
 
 /** Node's own client: for all requests but those for WebSockets. */
@@ -39,12 +40,14 @@ const withoutBody: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTI
  * Names and values, alternating, which Node sends as they stand. The framing is said for every method alike: without a
  * length of its own the body of a DELETE, say, would be read as the next request on the connection.
  */
-function rawHeaders(headers: OutgoingHttpHeaders, method: string, framing: Framing): string[] {
+function rawHeaders(headers: OutgoingHeaders, method: string, framing: Framing): string[] {
   const raw: string[] = []
   for (const name in headers) {
-    const value = headers[name]
+    const value = headers[name] ?? []
     if (typeof value === 'string') raw.push(name, value)
-    else if (Array.isArray(value)) for (const each of value) raw.push(name, each)
+    // Of two lines many servers read but one: https://www.rfc-editor.org/rfc/rfc6265#section-5.4
+    else if (name === 'cookie') raw.push(name, value.join('; '))
+    else for (const each of value) raw.push(name, each)
   }
   if (framing.kind === 'length') raw.push('content-length', String(framing.length))
   else if (framing.kind === 'chunked') raw.push('transfer-encoding', 'chunked')

@@ -2,6 +2,7 @@ import type { ClientRequest } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { GatewayError } from '../base/errors.ts'
 import type { ForwardRequest } from './exchange.ts'
+import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
 
 export interface BodySending {
@@ -65,7 +66,7 @@ export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): 
   }
 
   // The head goes ahead of the body, so that the upstream can refuse it before it is sent.
-  proxyRequest.flushHeaders()
+  flushHead(proxyRequest)
   if (exchange.sendContinue) response.writeContinue()
   awaitCaller()
   request.on('data', onData).on('end', onEnd)

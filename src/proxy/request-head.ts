@@ -56,6 +56,15 @@ export function readMethodOverrides(rawHeaders: readonly string[]): readonly str
 
 const isMethodOverride = remember((name) => methodOverrideHeaders.has(foldHeaderName(name)))
 
+/**
+ * The method that an OPTIONS request asks about, if it is a preflight as browsers send it for a page of another origin.
+ * @see https://fetch.spec.whatwg.org/#cors-preflight-request
+ */
+export function readPreflight(rawHeaders: readonly string[]): string | undefined {
+  const [method, ...others] = headerValues(rawHeaders, 'access-control-request-method')
+  return others.length === 0 && headerValues(rawHeaders, 'origin').length === 1 ? method : undefined
+}
+
 const forwardable: ReadonlySet<string> = new Set(METHODS.filter((each) => each !== 'TRACE' && each !== 'CONNECT'))
 
 /**

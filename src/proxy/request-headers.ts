@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders } from 'node:http'
 import {
   foldHeaderName,
   hopByHopHeaders,
@@ -9,6 +8,7 @@ import {
 } from '../base/header-lists.ts'
 import { plainAddress } from '../base/network.ts'
 import { remember } from '../base/remember.ts'
+import type { OutgoingHeaders } from './exchange.ts'
 import { connectionOptions, headerValues } from './header-names.ts'
 import { type IdentityHeaders, identityHeaderValues } from './identity-headers.ts'
 
@@ -20,6 +20,8 @@ export interface HeaderPolicyOptions {
   readonly identityHeaders: IdentityHeaders
   /** On a `token` route, the header that the gateway's token goes out in. */
   readonly tokenHeader?: string
+  /** True: for requests that go on without any credential, be it the gateway's own or the caller's. */
+  readonly bare?: boolean
   /** Default true: on routes without `token`, the caller's Authorization passes. */
   readonly forwardAuthorization?: boolean
   /** Whether the upstream is told where the request came from. Default: unless it is a `token` route. */
@@ -70,14 +72,15 @@ export interface OutgoingToken {
 }
 
 /** Makes a route's header policy ready. */
-export function compileHeaderPolicy(options: HeaderPolicyOptions): HeaderPolicy {
-  const { tokenHeader, forwardAuthorization = true, reservedHeaders, identityHeaders } = options
+export function compileHeaderPolicy({ tokenHeader, ...options }: HeaderPolicyOptions): HeaderPolicy {
+  const { bare = false, forwardAuthorization = true, reservedHeaders, identityHeaders } = options
   const onTokenRoute = tokenHeader !== undefined
   const forwardedHeaders = options.forwardedHeaders ?? !onTokenRoute
   const reserved = new Set([...reservedHeaders, ...Object.keys(identityHeaders)].map(foldHeaderName))
   if (tokenHeader !== undefined) reserved.add(foldHeaderName(tokenHeader))
   // The caller's own credential never reaches an API that the gateway has its own for, nor stands beside that.
-  if (onTokenRoute || !forwardAuthorization) reserved.add('authorization')
+  if (onTokenRoute || bare || !forwardAuthorization) reserved.add('authorization')
+  if (bare) reserved.add('cookie')
   const isStripped = (folded: string) =>
     always.has(folded) ||
     reserved.has(folded) ||
@@ -91,7 +94,7 @@ export function compileHeaderPolicy(options: HeaderPolicyOptions): HeaderPolicy 
     if (!isForwarded(folded)) return { lower, passes: 'always' }
     return { lower, passes: forwardedHeaders && folded === lower ? 'believed' : 'never' }
   })
-  return { ...options, forwardedHeaders, judge }
+  return { ...options, ...(!bare && onTokenRoute && { tokenHeader }), forwardedHeaders, judge }
 }
 
 /** Never copied: said anew, or for the gateway alone. `__proto__` is a setter on the objects that Node makes of headers. */
@@ -110,7 +113,7 @@ const always: ReadonlySet<string> = new Set([
  * @throws {TypeError} if the token of a `token` route is missing: without it nothing may go out
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6
  */
-export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHttpHeaders {
+export function buildRequestHeaders(policy: HeaderPolicy, exchange: HeaderExchange): OutgoingHeaders {
   const headers: Record<string, string | string[]> = Object.create(null)
   headers.host = policy.upstreamHost ?? exchange.host
   copyPassing(policy, exchange, headers)

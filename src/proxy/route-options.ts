@@ -68,6 +68,9 @@ const upstreamBlock = z.strictObject({
   strip_prefix: pathPrefix().optional().describe('the beginning of the path that is dropped'),
   add_prefix: pathPrefix().optional().describe('put before the path afterwards'),
   host: oneOf('upstream', 'preserve').prefault('upstream').describe("which Host it gets: its own, or the caller's"),
+  rewrite_location: flag()
+    .prefault(true)
+    .describe('whether its own URLs in Location and Content-Location become ones that lead to the gateway again'),
   allow_http: flag().prefault(false).describe('true: a token may go out to it without TLS'),
   timeouts,
   replay_body: sizeOrNone()

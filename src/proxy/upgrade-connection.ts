@@ -82,6 +82,8 @@ export function openUpgrade({ request, socket, head, earlier }: UpgradeRequest):
     accept(rawHeaders) {
       if (held > mostEarly)
         throw new GatewayError('invalid_upgrade', { reason: `more than ${mostEarly} bytes before the answer` })
+      // Node writes a head that has no body behind it as UTF-8, and would make two bytes of each one above ASCII.
+      socket.setDefaultEncoding('latin1')
       response.off('finish', onFinish).writeHead(101, 'Switching Protocols', rawHeaders).flushHeaders()
       response.detachSocket(socket)
       socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)

@@ -1,6 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import type { Socket } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly certificate?: PresentedCertificate | undefined
   /** The name that the certificate must have; empty for an address, which is verified as such. */
   readonly serverName: string
+  /** How its name is looked up; default: as Node does it. */
+  readonly lookup?: LookupFunction
 }
 
 /** The connections to one upstream. */
@@ -31,8 +33,13 @@ const idleMilliseconds = 4000
  * connections are open.
  */
 export function createUpstreamAgent(options: AgentOptions): UpstreamAgent {
-  const { encrypted, keepAlive, serverName } = options
-  const connections = { keepAlive, maxSockets: Number.POSITIVE_INFINITY, timeout: idleMilliseconds }
+  const { encrypted, keepAlive, serverName, lookup } = options
+  const connections = {
+    keepAlive,
+    maxSockets: Number.POSITIVE_INFINITY,
+    timeout: idleMilliseconds,
+    ...(lookup && { lookup }),
+  }
   // Node would take the name to verify from Host, which with `host: preserve` is the caller's to choose.
   const tls = { servername: serverName, rejectUnauthorized: true }
   const agent = encrypted
@@ -62,20 +69,27 @@ function takeKeptFirst(agent: HttpAgent): void {
   const pools = agent as unknown as Pools
   const addRequest = pools.addRequest.bind(agent)
   pools.addRequest = (request, options) => {
-    const free = pools.freeSockets[pool]
-    const socket = free?.at(-1)
-    if (!free || !socket || socket.destroyed || !socket.writable) {
+    const socket = takeKept(pools.freeSockets)
+    if (!socket) {
       addRequest(request, options)
       return
     }
-    free.pop()
-    if (free.length === 0) delete pools.freeSockets[pool]
     const inUse = pools.sockets[pool] ?? []
     pools.sockets[pool] = inUse
     inUse.push(socket)
     agent.reuseSocket(socket, request)
     request.onSocket(socket as Socket)
   }
+}
+
+/** One that has died stays among the others until Node tells of its end: taken meanwhile, it would lose a request. */
+function takeKept(freeSockets: Pools['freeSockets']): Duplex | undefined {
+  const free = freeSockets[pool]
+  if (!free) return undefined
+  let socket = free.pop()
+  while (socket && !(socket.writable && socket.readable)) socket = free.pop()
+  if (free.length === 0) delete freeSockets[pool]
+  return socket
 }
 
 /** Made once: from roots and keys as options, Node would make it anew for each connection, and name its pools after them. */

@@ -1,6 +1,8 @@
 import type { Agent } from 'node:http'
+import type { LookupFunction } from 'node:net'
 import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
+import { createRelocation, type Relocation } from './location.ts'
 import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
 import { createUpstreamPools, type UpstreamPools } from './upstream-agents.ts'
 
@@ -25,6 +27,8 @@ export interface Upstream {
    * @throws GatewayError `invalid_target` for one that is no path
    */
   rewrite(target: string): string
+  /** The reverse, for a URL in an answer: see `createRelocation`. Missing where `rewrite_location` is off. */
+  readonly relocate: Relocation | undefined
   /** Closes idle connections; requests in flight finish. */
   close(): void
 }
@@ -34,17 +38,21 @@ export interface UpstreamContext {
   readonly certificate?: ClientCertificate | undefined
   /** Those of the gateway. */
   readonly pools?: UpstreamPools
+  /** How its name is looked up, where not as everywhere else. Its connections are then shared with no other. */
+  readonly lookup?: LookupFunction
 }
 
 /** Makes an upstream ready, once for all its requests. */
 export function createUpstream(
   options: UpstreamOptions,
-  { certificate, pools = createUpstreamPools() }: UpstreamContext = {},
+  { certificate, lookup, pools = createUpstreamPools() }: UpstreamContext = {},
 ): Upstream {
   const url = new URL(options.url)
   const encrypted = url.protocol === 'https:'
   const tls = { encrypted, serverName: tlsServerName(options), ...(options.tls?.ca && { ca: options.tls.ca }) }
-  const agents = pools.agentsFor(url.origin, tls, certificate ?? upstreamCertificate(options.tls))
+  const way = { ...tls, ...(lookup && { lookup }) }
+  const shared = lookup ? createUpstreamPools() : pools
+  const agents = shared.agentsFor(url.origin, way, certificate ?? upstreamCertificate(options.tls))
   const base = `${url.pathname.replace(/\/+$/, '')}${options.add_prefix ?? ''}`
   const dropped = segmentsOf(options.strip_prefix ?? '').length
   return {
@@ -61,6 +69,9 @@ export function createUpstream(
       return agents.current().fresh.agent
     },
     rewrite: (target) => rewriteTarget(target, base, dropped),
+    relocate: options.rewrite_location
+      ? createRelocation({ url, base, prefix: options.strip_prefix ?? '' })
+      : undefined,
     close: () => agents.retire(),
   }
 }

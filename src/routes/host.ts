@@ -31,6 +31,25 @@ function canonicalHost(text: string): string | undefined {
   return isIPv6(address) ? canonicalAddress(address) : undefined
 }
 
+/** A host as `readHost` gives it, and its port. */
+export interface Authority {
+  readonly host: string
+  readonly port: number
+}
+
+/** One text for one host and port. */
+export function passKey({ host, port }: Authority): string {
+  return `${host}:${port}`
+}
+
+/** Host and port out of `host`, `host:port` or `[address]:port`; `undefined` for anything else, userinfo among it. */
+export function readAuthority(text: string, defaultPort: number): Authority | undefined {
+  const host = canonicalHost(text)
+  const written = /:(\d*)$/.exec(text)?.[1] ?? ''
+  const port = written === '' ? defaultPort : Number(written)
+  return host === undefined || port < 1 || port > 65_535 ? undefined : { host, port }
+}
+
 /** `[0:0::1]` and `[::1]` are one host, and a route's `host` must own both. */
 function canonicalAddress(address: string): string {
   return new URL(`http://[${address}]`).hostname

@@ -46,10 +46,7 @@ const caseDoubt = doubtSet('case')
  * is never accepted in any reading; ambiguous_target where it has more readings than can be followed
  */
 export function readRequestTarget(raw: string, limits: { readonly targetLength: number }): RequestTarget {
-  if (raw.length > limits.targetLength)
-    throw new GatewayError('target_too_long', {
-      reason: `${raw.length} bytes, where ${limits.targetLength} are accepted`,
-    })
+  requireShortTarget(raw, limits.targetLength)
   // A path without its slash, or a whole URL, is matched as one thing here and read as another behind.
   if (raw.charCodeAt(0) !== 0x2f) throw invalid('not in origin-form')
   const { end, suspicious, hasUpperCase } = scan(raw)
@@ -61,6 +58,12 @@ export function readRequestTarget(raw: string, limits: { readonly targetLength: 
   const readings = lenientReadings(segments)
   const found = readings.reduce((set, reading) => set | reading.doubts, 0)
   return { raw, segments, doubts: found | (hasCase(segments) ? caseDoubt : 0), readings }
+}
+
+/** @throws {GatewayError} `target_too_long` */
+export function requireShortTarget(raw: string, most: number): void {
+  if (raw.length > most)
+    throw new GatewayError('target_too_long', { reason: `${raw.length} bytes, where ${most} are accepted` })
 }
 
 /** One look at each character of the path. Suspicious is whatever needs decoding, or a second reading. */

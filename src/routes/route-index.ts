@@ -1,3 +1,4 @@
+import { remember } from '../base/remember.ts'
 import { foldings } from './folding.ts'
 import { anySegment } from './path-pattern.ts'
 import { groupByPattern, type PatternOwner, type RoutePattern } from './pattern-owner.ts'
@@ -27,12 +28,14 @@ export function createRouteIndex<Route extends RoutePattern>(routes: readonly Ro
   const byHost = new Map([...groups].map(([host, owners]) => [host, createHostTries(owners)] as const))
   const everyHost = byHost.get('')
   const always = byHost.size === 1 && everyHost ? [everyHost] : undefined
-  return {
-    forHost: (host) =>
-      always ??
+  const findTries = remember(
+    (host): HostIndex<Route> =>
       hostNames(host)
         .map((name) => byHost.get(name))
         .filter((tries) => tries !== undefined),
+  )
+  return {
+    forHost: (host) => always ?? findTries(host),
     unfolded: [...byHost.values()].every(({ strict, folded }) => folded.every((trie) => trie === strict)),
   }
 }

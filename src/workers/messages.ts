@@ -1,11 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import type { MetricSnapshot } from '../admin/metrics.ts'
+import type { ConfigText } from '../config/load.ts'
 import type { TokenQuestion } from '../egress/token-cache/primary-tokens.ts'
 
-/** What a worker is to do. All get the same text: the file may have been changed when a worker is started again. */
+/** What a worker is to do. All get the same texts: the files may have been changed when a worker is started again. */
 export interface Task {
-  readonly file: string
-  readonly text: string
+  /** What the configuration was read from, itself first. */
+  readonly texts: readonly ConfigText[]
   /** The secret of the token cache. */
   readonly secret: string
   /** Which one of how many it is, from 1. */

@@ -1,7 +1,7 @@
 import { type AdminListener, openAdmin } from '../admin/admin-listener.ts'
 import { createLog, createLogOutput } from '../base/log.ts'
 import { stopOnSignal } from '../base/stop-signals.ts'
-import { parseConfig, readConfigFile } from '../config/load.ts'
+import { loadConfigAndTexts } from '../config/load.ts'
 import { logServing, logWarnings } from '../server.ts'
 import { requireShares } from './share.ts'
 import { createTeam } from './team.ts'
@@ -16,13 +16,12 @@ export interface PrimaryOptions {
 
 /** The process that workers have in common: it serves nothing but the admin listener. */
 export async function runPrimary({ file, workers, args, env }: PrimaryOptions): Promise<void> {
-  const text = readConfigFile(file)
-  const config = parseConfig(text, { file })
+  const { config, texts } = loadConfigAndTexts(file)
   requireShares(config, workers)
   const output = createLogOutput(1, { shared: true })
   const log = createLog(output)
   logWarnings(config, log)
-  const team = createTeam({ file, text, workers }, { log, args, env })
+  const team = createTeam({ texts, workers }, { log, args, env })
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
   const notReady = () => {
     if (state !== 'ready') return state

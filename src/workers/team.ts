@@ -30,10 +30,7 @@ export interface TeamContext {
 }
 
 /** Starts so many workers. */
-export function createTeam(
-  { file, text, workers }: Pick<Task, 'file' | 'text' | 'workers'>,
-  { log, args, env }: TeamContext,
-): Team {
+export function createTeam({ texts, workers }: Pick<Task, 'texts' | 'workers'>, { log, args, env }: TeamContext): Team {
   // All accept from one socket. Handed over by this process, a connection would be lost with the worker that it was meant for.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ args: [...args], serialization: 'advanced' })
@@ -43,7 +40,7 @@ export function createTeam(
   const started = createMoveTeller(log)
   const ended = () => counted.countEnd()
   const slots: readonly WorkerSlot[] = Array.from({ length: workers }, (_, index) =>
-    createWorkerSlot({ file, text, secret, worker: index + 1, workers }, { log, tokens, env, started, ended }),
+    createWorkerSlot({ texts, secret, worker: index + 1, workers }, { log, tokens, env, started, ended }),
   )
 
   function serving(): number {

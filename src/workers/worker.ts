@@ -52,7 +52,8 @@ export async function runWorker(): Promise<void> {
 }
 
 function open(task: Task, primary: Link<WorkerQuestion>, output: LogOutput): Promise<OpenListeners> {
-  const config = parseConfig(task.text, { file: task.file })
+  const [main = { file: '', text: '' }, ...included] = task.texts
+  const config = parseConfig(main.text, { file: main.file, included })
   return openListeners(shareOf(config, task), {
     log: createLog(output, 'info', { worker: task.worker }),
     tokenCache: config.token_cache.redis

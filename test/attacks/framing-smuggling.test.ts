@@ -8,6 +8,7 @@
 import { describe, expect, test } from 'vitest'
 import { ask, parseAnswers, sendRaw } from '../harness/raw-client.ts'
 import { startRawUpstream, startUpstream } from '../harness/upstream.ts'
+import { withEachEngine } from '../proxy/engines.ts'
 import { createKeeper } from '../proxy/keep.ts'
 import { until } from '../proxy/proxy-server.ts'
 
@@ -98,91 +99,95 @@ describe('a request whose length can be read in two ways is refused, and nothing
   })
 })
 
-describe('a body is a body, whatever the method is:', () => {
-  const methods = ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST', 'PUT', 'PROPFIND']
-  const lengths = [
-    ['chunked', `transfer-encoding: chunked\r\n\r\n${chunked}`],
-    ['with a length', `content-length: ${smuggled.length}\r\n\r\n${smuggled}`],
-  ] as const
-  const cases = methods.flatMap((method) => lengths.map(([kind, bytes]) => [method, kind, bytes] as const))
+withEachEngine(({ keep, proxyTo }) => {
+  describe('a body is a body, whatever the method is:', () => {
+    const methods = ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST', 'PUT', 'PROPFIND']
+    const lengths = [
+      ['chunked', `transfer-encoding: chunked\r\n\r\n${chunked}`],
+      ['with a length', `content-length: ${smuggled.length}\r\n\r\n${smuggled}`],
+    ] as const
+    const cases = methods.flatMap((method) => lengths.map(([kind, bytes]) => [method, kind, bytes] as const))
 
-  test.each(cases)('%s %s', async (method, _, bytes) => {
-    const upstream = await keep(startUpstream())
-    const proxy = await proxyTo(upstream.url)
-    for (const turn of [1, 2]) {
-      await ask(proxy.port, `${method} /open HTTP/1.1\r\nhost: x\r\n${bytes}`, { head: method === 'HEAD' })
-      expect(upstream.requests.map((seen) => seen.url)).toEqual(Array(turn).fill('/open'))
-      expect(upstream.requests.at(-1)?.body().toString()).toBe(smuggled)
-    }
+    test.each(cases)('%s %s', async (method, _, bytes) => {
+      const upstream = await keep(startUpstream())
+      const proxy = await proxyTo(upstream.url)
+      for (const turn of [1, 2]) {
+        await ask(proxy.port, `${method} /open HTTP/1.1\r\nhost: x\r\n${bytes}`, { head: method === 'HEAD' })
+        expect(upstream.requests.map((seen) => seen.url)).toEqual(Array(turn).fill('/open'))
+        expect(upstream.requests.at(-1)?.body().toString()).toBe(smuggled)
+      }
+    })
+
+    test.each(cases)('%s %s, and no header makes the gateway forget its length', async (method, _, bytes) => {
+      const upstream = await keep(startUpstream())
+      const proxy = await proxyTo(upstream.url)
+      const listing = 'connection: content-length, transfer-encoding, host, te, trailer'
+      await ask(proxy.port, `${method} /open HTTP/1.1\r\nhost: x\r\n${listing}\r\n${bytes}`, {
+        head: method === 'HEAD',
+      })
+      expect(upstream.requests.map((seen) => seen.url)).toEqual(['/open'])
+      expect(upstream.requests[0]?.body().toString()).toBe(smuggled)
+    })
+
+    test('a chunked body keeps the connection for the next request, with exactly one length', async () => {
+      const upstream = await keep(
+        startRawUpstream((socket, received) => {
+          if (received.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+        }),
+      )
+      const proxy = await proxyTo(upstream.url)
+      for (let turn = 0; turn < 2; turn++)
+        await ask(proxy.port, 'DELETE / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n')
+      expect(upstream.connections).toHaveLength(1)
+      expect(upstream.connections[0]?.match(/transfer-encoding: chunked/gi)).toHaveLength(2)
+      expect(upstream.connections[0]).not.toMatch(/content-length/i)
+    })
+
+    test('a body that breaks off is never ended for the upstream', async () => {
+      const upstream = await keep(startRawUpstream(() => {}))
+      const proxy = await proxyTo(upstream.url)
+      await sendRaw(proxy.port, 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n', {
+        timeout: 100,
+        until: () => false,
+      }).catch(() => {})
+      await until(() => proxy.results.length === 1)
+      expect(upstream.connections[0]).toContain('hello')
+      expect(upstream.connections[0]).not.toContain('0\r\n\r\n')
+      expect(proxy.results[0]).toMatchObject({ code: 'caller_gone' })
+    })
   })
 
-  test.each(cases)('%s %s, and no header makes the gateway forget its length', async (method, _, bytes) => {
+  test('a Trailer header without a body, which once ended the process, is left out', async () => {
     const upstream = await keep(startUpstream())
     const proxy = await proxyTo(upstream.url)
-    const listing = 'connection: content-length, transfer-encoding, host, te, trailer'
-    await ask(proxy.port, `${method} /open HTTP/1.1\r\nhost: x\r\n${listing}\r\n${bytes}`, { head: method === 'HEAD' })
-    expect(upstream.requests.map((seen) => seen.url)).toEqual(['/open'])
-    expect(upstream.requests[0]?.body().toString()).toBe(smuggled)
+    const answer = await ask(proxy.port, 'GET / HTTP/1.1\r\nhost: x\r\ntrailer: x-a\r\n\r\n')
+    expect(answer.status).toBe(200)
+    expect(upstream.requests[0]?.headers).not.toHaveProperty('trailer')
   })
 
-  test('a chunked body keeps the connection for the next request, with exactly one length', async () => {
+  test('the trailers of a chunked body do not become headers, nor reach the upstream', async () => {
     const upstream = await keep(
       startRawUpstream((socket, received) => {
         if (received.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
       }),
     )
     const proxy = await proxyTo(upstream.url)
-    for (let turn = 0; turn < 2; turn++)
-      await ask(proxy.port, 'DELETE / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n')
-    expect(upstream.connections).toHaveLength(1)
-    expect(upstream.connections[0]?.match(/transfer-encoding: chunked/gi)).toHaveLength(2)
-    expect(upstream.connections[0]).not.toMatch(/content-length/i)
+    await ask(
+      proxy.port,
+      'POST / HTTP/1.1\r\nhost: x\r\ntrailer: x-user\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-user: admin\r\n\r\n',
+    )
+    expect(upstream.connections[0]).not.toContain('x-user')
   })
 
-  test('a body that breaks off is never ended for the upstream', async () => {
-    const upstream = await keep(startRawUpstream(() => {}))
+  test('an Upgrade with a body is forwarded as the request that it is, without the Upgrade', async () => {
+    const upstream = await keep(startUpstream())
     const proxy = await proxyTo(upstream.url)
-    await sendRaw(proxy.port, 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n', {
-      timeout: 100,
-      until: () => false,
-    }).catch(() => {})
-    await until(() => proxy.results.length === 1)
-    expect(upstream.connections[0]).toContain('hello')
-    expect(upstream.connections[0]).not.toContain('0\r\n\r\n')
-    expect(proxy.results[0]).toMatchObject({ code: 'caller_gone' })
+    const received = await sendRaw(
+      proxy.port,
+      `POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\ncontent-length: ${smuggled.length}\r\n\r\n${smuggled}`,
+    )
+    expect(parseAnswers(received)[0]?.status).toBe(200)
+    expect(upstream.requests).toHaveLength(1)
+    for (const name of ['upgrade', 'http2-settings']) expect(upstream.requests[0]?.headers).not.toHaveProperty(name)
   })
-})
-
-test('a Trailer header without a body, which once ended the process, is left out', async () => {
-  const upstream = await keep(startUpstream())
-  const proxy = await proxyTo(upstream.url)
-  const answer = await ask(proxy.port, 'GET / HTTP/1.1\r\nhost: x\r\ntrailer: x-a\r\n\r\n')
-  expect(answer.status).toBe(200)
-  expect(upstream.requests[0]?.headers).not.toHaveProperty('trailer')
-})
-
-test('the trailers of a chunked body do not become headers, nor reach the upstream', async () => {
-  const upstream = await keep(
-    startRawUpstream((socket, received) => {
-      if (received.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
-    }),
-  )
-  const proxy = await proxyTo(upstream.url)
-  await ask(
-    proxy.port,
-    'POST / HTTP/1.1\r\nhost: x\r\ntrailer: x-user\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-user: admin\r\n\r\n',
-  )
-  expect(upstream.connections[0]).not.toContain('x-user')
-})
-
-test('an Upgrade with a body is forwarded as the request that it is, without the Upgrade', async () => {
-  const upstream = await keep(startUpstream())
-  const proxy = await proxyTo(upstream.url)
-  const received = await sendRaw(
-    proxy.port,
-    `POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\ncontent-length: ${smuggled.length}\r\n\r\n${smuggled}`,
-  )
-  expect(parseAnswers(received)[0]?.status).toBe(200)
-  expect(upstream.requests).toHaveLength(1)
-  for (const name of ['upgrade', 'http2-settings']) expect(upstream.requests[0]?.headers).not.toHaveProperty(name)
 })

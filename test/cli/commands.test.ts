@@ -24,7 +24,7 @@ describe('scopegate check', () => {
   it('says that the example is good', async () => {
     const { exitCode, stdout, stderr } = await runProgram(['check'], secrets)
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-    expect(stdout).toBe('config/scopegate.yaml: good (6 routes, 2 listeners, 2 authorization servers, 2 clients)\n')
+    expect(stdout).toBe('config/scopegate.yaml: good (7 routes, 2 listeners, 2 authorization servers, 2 clients)\n')
   })
 
   it('prints each fault with file, line and column, and ends with 1', async () => {

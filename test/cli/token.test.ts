@@ -19,7 +19,7 @@ beforeAll(async () => {
   writeFileSync(
     config,
     `
-authorization_servers: { sso: { issuer: "${sso.issuer}" } }
+authorization_servers: { sso: { issuer: "${sso.issuer}", access_tokens: { audience: any } } }
 clients:
   service: { authorization_server: sso, client_id: default-client, client_secret: "\${env:SECRET}", scope: country.read }
 routes:
@@ -29,6 +29,7 @@ routes:
     callers: { networks: [loopback] }
     token: { client: service, scopes: [customer.read], header: X-Token, scheme: none }
     upstream: "http://127.0.0.1:1"
+  - { path: /swap, require: any_token, token: { client: service, exchange: subject_token }, upstream: "http://127.0.0.1:1" }
   - { path: /open, public: true, upstream: "http://127.0.0.1:1" }
 `,
   )
@@ -67,8 +68,12 @@ describe('scopegate token', () => {
   })
 
   it.each([
-    [['--route', '/c'], 'there is no route /c; a token goes out on /a, customers'],
-    [['--route', '/open'], 'no token goes out on the route /open; a token goes out on /a, customers'],
+    [['--route', '/c'], 'there is no route /c; a token goes out on /a, customers, /swap'],
+    [['--route', '/open'], 'no token goes out on the route /open; a token goes out on /a, customers, /swap'],
+    [
+      ['--route', '/swap'],
+      'the route /swap exchanges the token of each caller, and here is none: call the route itself; its log line has the reason where that fails',
+    ],
     [['other', '--route', '/a'], 'the route /a sends the token of service, and not of other'],
     [[], 'whose token? Name a client, or a route with --route'],
     [

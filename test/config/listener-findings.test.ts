@@ -37,6 +37,34 @@ describe('a listener is warned of', () => {
   })
 })
 
+describe('a forward proxy is warned of', () => {
+  const open = 'public: true, upstream: "http://a:8080"'
+  const told = (proxy: string, more = '') =>
+    parseConfig(
+      `
+listeners: { main: { forward_proxy: ${proxy} } }
+routes: [{ path: /a, ${open}${more} }]
+`,
+      { file: 'x.yaml', env: {} },
+    ).warnings.map(({ path, message }) => `${path}: ${message}`)
+
+  it('where it reaches nobody', () => {
+    const useless =
+      'listeners.main.forward_proxy: reaches nobody: no route of this listener has a host, and pass_through names none'
+    for (const proxy of ['true', '{}']) expect(told(proxy)).toEqual([useless])
+    expect(told('true', ', host: a.example')).toEqual([])
+    expect(told('{ pass_through: [a.example] }')).toEqual([])
+    expect(told('false')).toEqual([])
+  })
+
+  it('where it names a host twice, and not for two ports', () => {
+    expect(told('{ pass_through: [a.example, "a.example:8080"] }')).toEqual([])
+    expect(told('{ pass_through: [a.example, "A.example.:80"] }')).toEqual([
+      'listeners.main.forward_proxy.pass_through[1]: stands there twice',
+    ])
+  })
+})
+
 describe('networks', () => {
   it.each([
     ['0.0.0.0/0'],

@@ -64,7 +64,7 @@ describe('loading a configuration', () => {
   it('the example is good, as it is', () => {
     const { privateKey: key } = testCertificate('client')
     const config = loadConfig('config/scopegate.yaml', { ARCHIVAL_SECRET: 'one', BILLING_KEY: key })
-    expect(config.routes).toHaveLength(6)
+    expect(config.routes).toHaveLength(7)
     expect(config.warnings).toEqual([])
     expect(inspect(config, { depth: 20 })).not.toMatch(/'one'|PRIVATE KEY/)
   })

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { Substituted } from '../../src/base/substituted.ts'
 import { clientOptions, tokenOptions } from '../../src/egress/client.ts'
+import { keyFor, pem } from '../authorization-server/client-auth/method-rows.ts'
 
 const client = { authorization_server: 'sso', client_id: 'batch', client_secret: 'secret-of-the-schema' }
 const token = { client: 'batch' }
@@ -24,6 +26,18 @@ describe('a client', () => {
     expect(clientOptions.safeParse({ ...post, basic_encoding: 'raw' }).error?.issues[0]).toMatchObject({
       code: 'unrecognized_keys',
       keys: ['basic_encoding'],
+    })
+  })
+
+  it('shows an assertion in place of its name, if its grant says so and it has nothing else to show', () => {
+    const { client_secret: _, ...bare } = client
+    const grant_assertion = { private_key: pem(keyFor('ES256')), subject: 'none' }
+    const given = { ...bare, grant: 'jwt-bearer', grant_assertion }
+    expect(clientOptions.parse(given)).toMatchObject({ token_endpoint_auth_method: 'none' })
+    const grant = new Substituted(() => 'jwt-bearer', { fromFile: false, hasDefault: false })
+    expect(clientOptions.parse({ ...given, grant })).toMatchObject({ token_endpoint_auth_method: 'none' })
+    expect(clientOptions.parse({ ...given, client_secret: client.client_secret })).toMatchObject({
+      token_endpoint_auth_method: 'client_secret_basic',
     })
   })
 
@@ -69,6 +83,10 @@ describe.for([
     'client_secret',
     'client_assertion',
     'client_assertion_type',
+    'assertion',
+    'subject_token',
+    'subject_token_type',
+    'actor_token',
     'scope',
     'audience',
     'resource',

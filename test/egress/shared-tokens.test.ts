@@ -21,6 +21,7 @@ async function sourceOn(shared: Partial<TokenCache>) {
     keysOf: (text) => [text],
     get: async () => undefined,
     set: async () => {},
+    remove: async () => {},
     acquire: async () => ({ state: 'held', release: async () => {} }),
     settled: async () => {},
     close: async () => {},

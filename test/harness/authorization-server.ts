@@ -41,6 +41,8 @@ export interface AuthorizationServerOptions {
   }
   /** Changes the configuration of oidc-provider at will, last of all. */
   readonly configure?: (configuration: Configuration) => Configuration
+  /** Adds to oidc-provider what it has not by itself, such as grants. */
+  readonly extend?: (provider: Provider) => void
 }
 
 /** The parts of the server that a test can answer in its stead. */
@@ -129,6 +131,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   })
   provider.on('registration_create.success', registerRegistration)
   provider.on('registration_update.success', registerRegistration)
+  options.extend?.(provider)
   const callback = provider.callback()
   provide = (request, response) => void callback(request, response)
 

@@ -1,12 +1,13 @@
 import { afterEach } from 'vitest'
+import type { Engine } from '../../src/proxy/engine.ts'
 import { type ProxyServerOptions, startProxyServer } from './proxy-server.ts'
 
 interface Stoppable {
   stop(): Promise<void>
 }
 
-/** What a test starts, stopped after it in the opposite order. */
-export function createKeeper() {
+/** What a test starts, stopped after it in the opposite order. Its proxies send with this engine, if one is given. */
+export function createKeeper(engine?: Engine) {
   const started: Stoppable[] = []
   afterEach(async () => {
     for (const each of started.splice(0).reverse()) await each.stop()
@@ -17,6 +18,6 @@ export function createKeeper() {
     return present
   }
   const proxyTo = (upstream: unknown, options: Partial<ProxyServerOptions> = {}) =>
-    keep(startProxyServer({ upstream, ...options }))
+    keep(startProxyServer({ upstream, ...(engine && { engine }), ...options }))
   return { keep, proxyTo }
 }

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
 import { answerError, toGatewayError } from '../../src/error-response.ts'
-import { createForwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
+import type { Engine } from '../../src/proxy/engine.ts'
+import type { Forwarded } from '../../src/proxy/exchange.ts'
+import { createForwarder, type Forwarder, type ForwardRequest } from '../../src/proxy/forward.ts'
 import { readFraming } from '../../src/proxy/framing.ts'
 import type { BodyBudget } from '../../src/proxy/kept-body.ts'
 import { readExpectContinue, requireSingleHeaders } from '../../src/proxy/request-head.ts'
@@ -14,18 +17,23 @@ import {
   type HeaderPolicyOptions,
 } from '../../src/proxy/request-headers.ts'
 import { upstreamOptions } from '../../src/proxy/route-options.ts'
+import { openUpgrade, type UpgradeConnection } from '../../src/proxy/upgrade-connection.ts'
+import { isWebSocketRequest } from '../../src/proxy/upgrade-request.ts'
 import { createUpstream, type Upstream } from '../../src/proxy/upstream.ts'
 import { type Listening, listen } from '../harness/listen.ts'
 
 export interface ProxyServer extends Listening {
   readonly upstream: Upstream
+  readonly forwarder: Forwarder
   /** What each request came to, oldest first: the upstream's status, or the error. */
-  readonly results: readonly ({ readonly status: number } | GatewayError)[]
+  readonly results: readonly (Forwarded | GatewayError)[]
 }
 
 export interface ProxyServerOptions {
   /** As the configuration writes it. */
   readonly upstream: unknown
+  /** What sends requests of either kind; by default what sends them in a gateway. */
+  readonly engine?: Engine
   readonly clock?: Clock
   readonly policy?: Partial<HeaderPolicyOptions>
   readonly exchange?: Partial<HeaderExchange>
@@ -44,10 +52,15 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
     ...options.policy,
   })
-  const forwarder = createForwarder({ clock, ...(options.bodyBudget && { bodyBudget: options.bodyBudget }) })
-  const results: ({ readonly status: number } | GatewayError)[] = []
-  const server = createServer({ requireHostHeader: false }, async (request, response) => {
+  const forwarder = createForwarder({
+    clock,
+    ...(options.engine && { engines: { requests: options.engine, upgrades: options.engine } }),
+    ...(options.bodyBudget && { bodyBudget: options.bodyBudget }),
+  })
+  const results: (Forwarded | GatewayError)[] = []
+  async function handle(request: IncomingMessage, response: ServerResponse, connection?: UpgradeConnection) {
     try {
+      await connection?.turn()
       requireSingleHeaders(request.rawHeaders)
       const framing = readFraming(request)
       const headers = buildRequestHeaders(policy, {
@@ -63,7 +76,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       const sendContinue = readExpectContinue(request)
       const result = await forwarder.forward({
         ...{ request, response, upstream, path, headers, framing, sendContinue },
-        ...{ bodyIdle: 60_000, ...options.forward },
+        ...{ bodyIdle: 60_000, ...options.forward, upgrade: connection && { connection } },
       })
       results.push(result)
     } catch (thrown) {
@@ -72,6 +85,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       results.push(error)
       answerError(request, response, error, { realm: 'test', requestId: randomUUID() })
     }
+  }
+  const server = createServer({ requireHostHeader: false, shouldUpgradeCallback: isWebSocketRequest })
+  server.on('request', handle)
+  server.on('upgrade', (request, socket: Socket, head) => {
+    const connection = openUpgrade({ request, socket, head, earlier: [] })
+    handle(request, connection.response, connection)
   })
   server.on('checkContinue', (request, response) => server.emit('request', request, response))
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
@@ -79,6 +98,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   return {
     ...listening,
     upstream,
+    forwarder,
     results,
     async stop() {
       upstream.close()

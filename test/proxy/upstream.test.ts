@@ -55,6 +55,7 @@ describe('the configuration', () => {
     expect(upstreamOptions.parse('http://a:8080')).toEqual({
       url: 'http://a:8080',
       host: 'upstream',
+      rewrite_location: true,
       replay_body: 16_384,
       allow_http: false,
       timeouts: defaults,

@@ -198,12 +198,17 @@ describe('a worker', () => {
   })
 
   it('goes on with the configuration that was there at the start, whatever becomes of the file', async () => {
-    const { program, port, workers, folder: own } = await start(routes(), 2)
+    const more = join(folder, 'more.yaml')
+    writeFileSync(more, `routes: [{ path: /more, public: true, upstream: "${upstream.url}" }]`)
+    const { program, port, workers, folder: own } = await start(routes(`include: ${more}`), 2)
     writeFileSync(join(own, 'scopegate.yaml'), 'nonsense')
+    writeFileSync(more, 'nonsense')
     process.kill(workers()[0]?.pid ?? 0, 'SIGKILL')
     await program.line({ msg: 'worker ended' })
     await expect.poll(() => workers().length, patient).toBe(2)
-    expect(statuses(await getAtOnce(20, { port, path: '/' }))).toEqual([200])
+    expect(statuses(await getAtOnce(20, { port, path: '/more' }))).toEqual([200])
+    const served = program.lines().filter(({ msg }) => msg === 'request')
+    expect(served.every(({ route }) => route === '/more')).toBe(true)
   })
 
   it('ends when its primary is killed', async () => {

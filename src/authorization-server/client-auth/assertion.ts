@@ -1,7 +1,6 @@
-import { type KeyObject, randomUUID } from 'node:crypto'
-import { SignJWT } from 'jose/jwt/sign'
 import type { AuthorizationServer, Client } from 'oauth4webapi'
 import { oneOf, text } from '../../base/scalars.ts'
+import { type Assertion, assertionAudience, signAssertion } from '../signed-assertion.ts'
 
 /** What both methods that sign an assertion let a client say of it. */
 export const assertionOptions = {
@@ -16,42 +15,26 @@ export const assertionOptions = {
 /** Seconds. Long enough for clocks that differ a little, too short for whoever finds the assertion later. */
 const lifetime = 60
 
-/** What makes one assertion. */
-export interface Assertion {
+/** What makes the assertion of a client about itself. */
+export interface ClientAssertion extends Pick<Assertion, 'key' | 'alg' | 'kid' | 'certificateThumbprint'> {
   readonly server: AuthorizationServer
   readonly client: Client
-  readonly key: KeyObject | Uint8Array
-  readonly alg: string
-  readonly kid?: string | undefined
-  readonly certificateThumbprint?: string | undefined
   readonly options: { readonly assertion_audience: string; readonly assertion_type: string }
 }
 
 /**
- * Signs an assertion about the client itself and puts it into the form. Each has a `jti` of its own: servers refuse one that
- * they have seen, and nobody can send it again.
+ * Signs an assertion about the client itself and puts it into the form.
  * @see https://www.rfc-editor.org/rfc/rfc7523#section-3 and RFC 10070
  */
-export async function addSignedAssertion(body: URLSearchParams, assertion: Assertion): Promise<void> {
-  const { server, client, key, alg, kid, certificateThumbprint, options } = assertion
-  const { assertion_audience: audience, assertion_type: type } = options
-  const now = Math.floor(Date.now() / 1000)
-  const claims = {
-    iss: client.client_id,
-    sub: client.client_id,
-    aud:
-      audience === 'issuer' ? server.issuer : audience === 'token_endpoint' ? String(server.token_endpoint) : audience,
-    jti: randomUUID(),
-    iat: now,
-    exp: now + lifetime,
-  }
-  const header = {
-    alg,
-    ...(type !== 'none' && { typ: type }),
-    ...(kid !== undefined && { kid }),
-    ...(certificateThumbprint !== undefined && { 'x5t#S256': certificateThumbprint }),
-  }
-  addAssertion(body, client, 'jwt-bearer', await new SignJWT(claims).setProtectedHeader(header).sign(key))
+export async function addSignedAssertion(
+  body: URLSearchParams,
+  { server, client, options, ...signing }: ClientAssertion,
+): Promise<void> {
+  const receiver = { issuer: server.issuer, tokenEndpoint: String(server.token_endpoint) }
+  const aud = assertionAudience(options.assertion_audience, receiver)
+  const claims = { iss: client.client_id, sub: client.client_id, aud }
+  const signed = signAssertion({ ...signing, claims, type: options.assertion_type, lifetime, now: Date.now() })
+  addAssertion(body, client, 'jwt-bearer', await signed)
 }
 
 /** Puts an assertion into the form. @see https://www.rfc-editor.org/rfc/rfc7521#section-4.2 */

@@ -15,5 +15,7 @@ export const none = defineClientAuthMethod({
       'is none, which RFC 6749 section 4.4 forbids for client credentials: whoever knows the client_id would get its tokens; if the server really wants it, write allow_unauthenticated_client: true'
     return { path: ['token_endpoint_auth_method'], message }
   },
-  create: () => ({ identify: () => 'none', authenticate: None() }),
+  // What shows something else than its name, as by an assertion, has none to say.
+  create: ({ allow_unauthenticated_client: allowed }) =>
+    allowed ? { identify: () => 'none', authenticate: None() } : { identify: () => 'nothing', authenticate: () => {} },
 })

@@ -1,34 +1,9 @@
 import { createPublicKey } from 'node:crypto'
-import { deriveFrom } from '../../base/derived.ts'
 import { keyFaultOf } from '../../base/private-key.ts'
 import { certificateFile, oneOf, secret, text } from '../../base/scalars.ts'
-import type { Secret } from '../../base/secret.ts'
-import type { SignatureAlgorithm } from '../signature-algorithms.ts'
 import { addSignedAssertion, assertionOptions } from './assertion.ts'
 import { defineClientAuthMethod } from './define.ts'
-import { readSigningKey, signingAlgorithmNames } from './signing-key.ts'
-
-interface KeyOptions {
-  readonly private_key: Secret
-  readonly private_key_passphrase?: Secret | undefined
-  readonly token_endpoint_auth_signing_alg?: SignatureAlgorithm | undefined
-  readonly key_id?: string | undefined
-  readonly certificate?: Secret | undefined
-}
-
-/** The key as it is now; read again when a file of it changes. */
-function createSigningKey(options: KeyOptions) {
-  const { private_key: key, private_key_passphrase: passphrase, certificate } = options
-  return deriveFrom({ key, passphrase, certificate }, (texts) =>
-    readSigningKey({
-      key: texts.key,
-      passphrase: passphrase && texts.passphrase,
-      certificate: certificate && texts.certificate,
-      alg: options.token_endpoint_auth_signing_alg,
-      kid: options.key_id,
-    }),
-  )
-}
+import { createSigningKey, signingAlgorithmNames } from './signing-key.ts'
 
 /**
  * An assertion signed with a private key, whose public half the server knows.

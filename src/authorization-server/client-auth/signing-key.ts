@@ -1,6 +1,8 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { type CertificateFacts, readCertificate } from '../../base/client-certificate.ts'
+import { type Derived, deriveFrom } from '../../base/derived.ts'
 import { KeyFault, readPrivateJwk, readPrivateKey, unfoldPem } from '../../base/private-key.ts'
+import type { Secret } from '../../base/secret.ts'
 import {
   isSameAlgorithm,
   isSignatureAlgorithm,
@@ -36,7 +38,7 @@ export interface SigningKeyTexts {
  * Reads a signing key, and makes sure that it can do what is asked of it.
  * @throws {KeyFault}
  */
-export function readSigningKey({ key: text, passphrase, alg, kid, certificate }: SigningKeyTexts): SigningKey {
+function readSigningKey({ key: text, passphrase, alg, kid, certificate }: SigningKeyTexts): SigningKey {
   const jwk = readPrivateJwk(text) ?? {}
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new KeyFault('private_key', 'is a JWK for encryption ("use")')
   const key = readPrivateKey(text, passphrase)
@@ -49,6 +51,28 @@ export function readSigningKey({ key: text, passphrase, alg, kid, certificate }:
     certificate: certificate === undefined ? undefined : readCertificate(unfoldPem(certificate), key),
     thumbprint: jwkThumbprint(publicJwk),
   }
+}
+
+export interface SigningKeyOptions {
+  readonly private_key: Secret
+  readonly private_key_passphrase?: Secret | undefined
+  readonly token_endpoint_auth_signing_alg?: SignatureAlgorithm | undefined
+  readonly key_id?: string | undefined
+  readonly certificate?: Secret | undefined
+}
+
+/** The key as it is now; read again when a file of it changes. @throws {KeyFault} */
+export function createSigningKey(options: SigningKeyOptions): Derived<SigningKey> {
+  const { private_key: key, private_key_passphrase: passphrase, certificate } = options
+  return deriveFrom({ key, passphrase, certificate }, (texts) =>
+    readSigningKey({
+      key: texts.key,
+      passphrase: passphrase && texts.passphrase,
+      certificate: certificate && texts.certificate,
+      alg: options.token_endpoint_auth_signing_alg,
+      kid: options.key_id,
+    }),
+  )
 }
 
 function exportPublicJwk(key: KeyObject): JsonWebKey {

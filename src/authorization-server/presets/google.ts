@@ -27,7 +27,7 @@ export const google = definePreset({
         'https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken',
     },
     {
-      text: "tokens for Google's own APIs are given for a signed JWT (jwt-bearer), and not for client credentials: as a client's server it does not serve",
+      text: "tokens for Google's own APIs are given for a signed JWT: the client has grant: jwt-bearer, and the server token_endpoint: https://oauth2.googleapis.com/token, with no preset",
       source: 'https://developers.google.com/identity/protocols/oauth2/service-account',
     },
   ],

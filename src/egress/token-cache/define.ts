@@ -18,6 +18,8 @@ export interface TokenCache {
   get(keys: readonly string[]): Promise<AccessToken | undefined>
   /** Never replaces a token that expires later, unless that is the one which an upstream refused. */
   set(keys: readonly string[], token: AccessToken, refused?: AccessToken): Promise<void>
+  /** Removes the token, unless another one stands in its place by now. */
+  remove(keys: readonly string[], token: AccessToken): Promise<void>
   acquire(keys: readonly string[]): Promise<Lease>
   /** Resolves once whoever holds the lease is done, or the lease is over, or after so many milliseconds. */
   settled(keys: readonly string[], milliseconds: number): Promise<void>

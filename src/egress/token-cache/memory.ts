@@ -10,6 +10,7 @@ export function createMemoryTokenCache(): TokenCache {
     keysOf: (canonicalRequest) => [createHmac('sha256', secret).update(canonicalRequest).digest('base64url')],
     get: async () => undefined,
     set: async () => {},
+    remove: async () => {},
     acquire: async () => ({ state: 'unavailable' }),
     settled: async () => {},
     close: async () => {},

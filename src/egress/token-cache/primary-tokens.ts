@@ -7,6 +7,7 @@ import { parseToken, serialiseToken } from './stored-token.ts'
 export type TokenQuestion =
   | { readonly what: 'get'; readonly name: string }
   | { readonly what: 'set'; readonly name: string; readonly token: string; readonly refused?: string | undefined }
+  | { readonly what: 'remove'; readonly name: string; readonly id: string }
   | { readonly what: 'acquire' | 'extend' | 'release'; readonly name: string; readonly holder: string }
   | { readonly what: 'settled'; readonly name: string; readonly milliseconds: number }
 
@@ -58,10 +59,14 @@ export function createPrimaryTokens(clock: Clock): PrimaryTokens {
 
   function set(name: string, text: string, refused: string | undefined): void {
     const token = parseToken(text)
-    if (current(name)?.token.id === refused) tokens.delete(name)
+    if (refused !== undefined) remove(name, refused)
     const left = (token?.usableUntil ?? 0) - clock.now()
     const goodUntil = clock.elapsed() + left
     if (token && left > 0 && goodUntil >= (current(name)?.goodUntil ?? 0)) tokens.set(name, { token, goodUntil })
+  }
+
+  function remove(name: string, id: string): void {
+    if (tokens.get(name)?.token.id === id) tokens.delete(name)
   }
 
   function acquire(name: string, worker: object, holder: string): boolean {
@@ -105,6 +110,7 @@ export function createPrimaryTokens(clock: Clock): PrimaryTokens {
       const { what, name } = question
       if (what === 'get') return get(name)
       if (what === 'set') return void set(name, question.token, question.refused)
+      if (what === 'remove') return void remove(name, question.id)
       if (what === 'settled') return settled(name, question.milliseconds)
       if (what === 'acquire') return acquire(name, worker, question.holder)
       const lease = own(name, question.holder)

@@ -62,6 +62,9 @@ export function createPrimaryTokenCache({ ask, secret, clock }: PrimaryTokenCach
     async set([name = ''], token, refused) {
       await askSoon({ what: 'set', name, token: serialiseToken(token), refused: refused?.id })
     },
+    async remove([name = ''], { id }) {
+      await askSoon({ what: 'remove', name, id })
+    },
     async acquire([name = '']) {
       const holder = randomUUID()
       const taken = await askSoon({ what: 'acquire', name, holder })

@@ -41,10 +41,10 @@ export function createRedisTokenCache(
   }
 
   /** Under the name of an older key, too, it would be found in place of its successor. */
-  async function remove(names: readonly string[], refused: AccessToken): Promise<void> {
+  async function remove(names: readonly string[], { id }: AccessToken): Promise<void> {
     for (const name of names) {
       const entry = await look(name)
-      if (entry && encryption.open(name, entry.sealed)?.id === refused.id)
+      if (entry && encryption.open(name, entry.sealed)?.id === id)
         await redis.evaluate(removeIfSame, keyOf(name, 'token'), entry.sealed)
     }
   }
@@ -66,6 +66,7 @@ export function createRedisTokenCache(
       if (life > 0)
         await redis.evaluate(writeUnlessShorter, keyOf(name, 'token'), encryption.seal(name, token), String(life))
     },
+    remove,
     acquire: (names) => redis.acquire(names, leaseLife),
     settled: redis.settled,
     ready: redis.ready,

@@ -72,6 +72,17 @@ describe.each(Object.entries(shared))('tokens that processes share (%s)', (sourc
     expect((await other.get(names))?.id).toBe(successor.id)
   })
 
+  test('a token that is removed is gone for every process, and one that has come in its place stays', async () => {
+    const { one, other, names } = await twoProcesses()
+    const [removed, successor] = [createToken(100_000), createToken(300_000)]
+    await one.set(names, removed)
+    await other.remove(names, removed)
+    expect(await one.get(names)).toBeUndefined()
+    await one.set(names, successor)
+    await other.remove(names, removed)
+    expect((await one.get(names))?.id).toBe(successor.id)
+  })
+
   test('the same request has the same key in every process, another one has another, and no key tells the request', async () => {
     const { one, other, names } = await twoProcesses()
     expect(other.keysOf(request)).toEqual(names)
