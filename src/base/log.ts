@@ -10,6 +10,8 @@ const mostWaiting = 8 * 1024 * 1024
 
 /** Where a log's lines go. */
 export interface LogOutput extends DestinationStream {
+  /** A line that is put together only when it is written. */
+  writeLater(line: () => string): void
   /**
    * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
    * output's own hook at the exit of the process would wait just so; it is gone after this.
@@ -19,11 +21,10 @@ export interface LogOutput extends DestinationStream {
 
 const longestWait = 1000
 
-/**
- * How long a line waits for others, in milliseconds, and how many bytes are written at once: of more, an exit of the
- * process could cut off a part.
- */
-const gathering = { time: 10, most: 16 * 1024 }
+/** How long a line waits for others, in milliseconds, and how many wait together. */
+const gathering = { time: 10, lines: 128 }
+/** Bytes that are written at once: of more, an exit of the process could cut off a part. */
+const mostAtOnce = 16 * 1024
 /** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF of Linux). */
 const wholeInPipe = 4096
 
@@ -33,17 +34,36 @@ const wholeInPipe = 4096
  * (`shared`), lines do not end up within theirs.
  */
 export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutput {
-  const most = shared ? wholeInPipe : gathering.most
-  let gathered = ''
-  let size = 0
+  const most = shared ? wholeInPipe : mostAtOnce
+  let gathered: (string | (() => string))[] = []
   let dropped = 0
   let closed = false
   const pass = () => {
-    const lines = gathered
-    gathered = ''
-    size = 0
     unpassed.delete(pass)
-    if (lines !== '') output.write(lines)
+    const lines = gathered
+    gathered = []
+    let text = ''
+    let size = 0
+    for (const each of lines) {
+      const line = typeof each === 'string' ? each : each()
+      const more = Buffer.byteLength(line)
+      if (size > 0 && size + more > most) {
+        output.write(text)
+        text = ''
+        size = 0
+      }
+      text += line
+      size += more
+    }
+    if (text !== '') output.write(text)
+  }
+  const gather = (line: string | (() => string)) => {
+    if (closed) return
+    if (gathered.push(line) >= gathering.lines) pass()
+    else if (gathered.length === 1) {
+      setTimeout(pass, gathering.time).unref()
+      unpassed.add(pass)
+    }
   }
   passAtExit()
   const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
@@ -57,17 +77,8 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
     dropped = 0
   })
   return {
-    write(line) {
-      if (closed) return
-      const more = Buffer.byteLength(line)
-      if (size + more > most) pass()
-      if (gathered === '') {
-        setTimeout(pass, gathering.time).unref()
-        unpassed.add(pass)
-      }
-      gathered += line
-      size += more
-    },
+    write: gather,
+    writeLater: gather,
     async close() {
       closed = true
       pass()
@@ -95,11 +106,13 @@ function passAll(): void {
 }
 
 /** Where the logs that are made here write, and what stands in each of their lines. */
-const destinations = new WeakMap<Log, { readonly destination: DestinationStream; readonly always: string }>()
+const destinations = new WeakMap<Log, { readonly destination: Destination; readonly always: string }>()
+
+type Destination = DestinationStream & Partial<LogOutput>
 
 /** Lines of JSON, one per event, to standard output or to `destination`; in each of them stand these fields. */
 export function createLog(
-  destination: DestinationStream = createLogOutput(),
+  destination: Destination = createLogOutput(),
   level = 'info',
   fields: Readonly<Record<string, number>> = {},
 ): Log {
@@ -118,7 +131,7 @@ export function createLog(
   return log
 }
 
-/** Writes one line of a log; there must be a field. */
+/** Writes one line of a log. There must be a field, and none may change afterwards. */
 export type LineLog = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
 
 /**
@@ -129,20 +142,22 @@ export function createLineLog(log: Log): LineLog {
   const made = destinations.get(log)
   if (!made) return (level, fields, message) => log[level](fields, message)
   const { destination, always } = made
+  const writeLater = destination.writeLater ?? ((line: () => string) => destination.write(line()))
   return (level, fields, message) => {
     if (!log.isLevelEnabled(level)) return
-    const members = JSON.stringify(fields).slice(1, -1)
-    destination.write(
-      `{"level":"${level}","time":"${isoTime()}",${always}${members},"msg":${JSON.stringify(message)}}\n`,
-    )
+    const at = Date.now()
+    // Put together with many others at a time, it costs half as much.
+    writeLater(() => {
+      const members = JSON.stringify(fields).slice(1, -1)
+      return `{"level":"${level}","time":"${isoTime(at)}",${always}${members},"msg":${JSON.stringify(message)}}\n`
+    })
   }
 }
 
 let lastTime = { at: 0, text: '' }
 
 /** Many lines are of the same millisecond. */
-function isoTime(): string {
-  const at = Date.now()
+function isoTime(at: number): string {
   if (at !== lastTime.at) lastTime = { at, text: new Date(at).toISOString() }
   return lastTime.text
 }
