@@ -4,13 +4,14 @@ import type { ServerOptions } from 'node:https'
 import { attachTo, isRefused, serverOptions } from './attach.ts'
 import { GatewayError } from './base/errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Listener } from './listener.ts'
 import { headerValues } from './proxy/header-names.ts'
 import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
 import { isWebSocketRequest } from './proxy/upgrade-request.ts'
 import { logRefusal } from './request-log.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget } from './routes/request-target.ts'
-import type { Listener, Parts } from './wiring.ts'
+import type { Parts } from './wiring.ts'
 
 export interface AttachOptions {
   /**

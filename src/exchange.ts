@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from './base/errors.ts'
+import type { Listener } from './listener.ts'
 import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
 import type { Outcome } from './request-log.ts'
-import type { Listener, Parts } from './wiring.ts'
+import type { Parts } from './wiring.ts'
 
 /** One request on its way. */
 export interface Exchange {

@@ -18,8 +18,9 @@ import { admit } from './request-admission.ts'
 import { logRequest, logUpgradeEnd, statusOf } from './request-log.ts'
 import { readRequest } from './request-reading.ts'
 import { chooseRoute } from './request-route.ts'
+import type { Route } from './route.ts'
 import { type Admitted, createHeads, obtainToken, relocate } from './upstream-request.ts'
-import { type Route, wire } from './wiring.ts'
+import { wire } from './wiring.ts'
 
 export interface GatewayOptions {
   /** Default: lines of JSON on standard output. */

@@ -2,8 +2,8 @@ import { createGuardedLookup } from './proxy/guarded-lookup.ts'
 import { compileHeaderPolicy } from './proxy/request-headers.ts'
 import { upstreamOptions } from './proxy/route-options.ts'
 import { createUpstream } from './proxy/upstream.ts'
+import type { Route } from './route.ts'
 import { type Authority, passKey } from './routes/host.ts'
-import type { Route } from './wiring.ts'
 
 /** A host that a forward proxy sends requests on to as they are. */
 export interface PassThrough extends Route {

@@ -7,7 +7,7 @@ import { type ReportMode, reportTo } from './ingress/report-mode.ts'
 import type { Requirement } from './ingress/requirement.ts'
 import { noteRefusal, type Report } from './request-log.ts'
 import type { Reading } from './request-reading.ts'
-import type { Route } from './wiring.ts'
+import type { Route } from './route.ts'
 
 /** Gives back the caller's token, on routes that require one. */
 export function admit(

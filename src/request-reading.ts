@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from './base/errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Listener } from './listener.ts'
 import { callerAddress } from './proxy/forwarded.ts'
 import { hasBody, readFraming } from './proxy/framing.ts'
 import { headerValues } from './proxy/header-names.ts'
@@ -17,7 +18,6 @@ import { asksForWebSocket, requireWebSocketRequest } from './proxy/upgrade-reque
 import { type AbsoluteTarget, readAbsoluteTarget } from './routes/absolute-target.ts'
 import { readHost } from './routes/host.ts'
 import { readRequestTarget, requireShortTarget } from './routes/request-target.ts'
-import type { Listener } from './wiring.ts'
 
 export type Reading = ReturnType<typeof readRequest>
 

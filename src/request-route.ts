@@ -1,8 +1,9 @@
 import { GatewayError } from './base/errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Listener } from './listener.ts'
 import type { Reading } from './request-reading.ts'
+import type { Route } from './route.ts'
 import { passKey } from './routes/host.ts'
-import type { Listener, Route } from './wiring.ts'
 
 /**
  * The one route that owns the request.

@@ -13,7 +13,8 @@ import type { OutgoingHead, OutgoingHeaders } from './proxy/exchange.ts'
 import { isTrustedPeer } from './proxy/forwarded.ts'
 import { buildRequestHeaders, type OutgoingToken } from './proxy/request-headers.ts'
 import type { Reading } from './request-reading.ts'
-import type { Parts, Route } from './wiring.ts'
+import type { Route } from './route.ts'
+import type { Parts } from './wiring.ts'
 
 /** The token that goes out, as the token source gives it. */
 export type Token = Awaited<ReturnType<Parts['tokens']['get']>>['token']

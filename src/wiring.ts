@@ -9,75 +9,18 @@ import type { Clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { InFlight } from './base/in-flight.ts'
 import { createLineLog, type LineLog, type Log } from './base/log.ts'
-import { Networks } from './base/network.ts'
-import { admissionOf } from './config/admission.ts'
-import type { ListenerOptions } from './config/listener.ts'
 import type { Config } from './config/load.ts'
 import { namedRoutes } from './config/route-names.ts'
-import type { RouteOptions } from './config/schema.ts'
-import { createEgress, type Egress } from './egress/egress.ts'
+import { createEgress } from './egress/egress.ts'
 import type { RegistrationPlace } from './egress/registration/registrars.ts'
-
 import type { TokenCache } from './egress/token-cache/define.ts'
-import type { TokenExchange, TokenRequest } from './egress/token-request.ts'
-
 import type { TokenSource } from './egress/token-source.ts'
 import { type AccessTokenVerifier, createAccessTokenVerifier, type TrustedServer } from './ingress/access-token.ts'
-import { type BrowserRule, createBrowserRule, isOpenToPages } from './ingress/browser-rule.ts'
-import { type Callers, createCallers } from './ingress/callers.ts'
-import { createListenerTls, type ListenerTls } from './ingress/listener-tls.ts'
-import { createReportMode, type ReportMode } from './ingress/report-mode.ts'
-import { createRequirement, type Requirement } from './ingress/requirement.ts'
-import { createPassThrough, type PassThrough } from './pass-through.ts'
+import { createListener, type Listener } from './listener.ts'
+import { createPassThrough } from './pass-through.ts'
 import { createForwarder, type Forwarder } from './proxy/forward.ts'
-import { mergeIdentityHeaders } from './proxy/identity-headers.ts'
-import { compileHeaderPolicy, type HeaderPolicy } from './proxy/request-headers.ts'
-import { createUpstream, type Upstream } from './proxy/upstream.ts'
-import { createUpstreamPools, type UpstreamPools } from './proxy/upstream-agents.ts'
-import { createHostMatcher } from './routes/host-matcher.ts'
-import { createRouteTable, type RoutePattern, type RouteTable } from './routes/route-table.ts'
-
-/** A route, with everything that can be done once done. */
-export interface Route extends RoutePattern {
-  readonly name: string
-  readonly callers?: Callers
-  readonly browserRule?: BrowserRule
-  readonly requirement?: Requirement
-  /** While it is on, nobody is refused who does not meet the two above. */
-  readonly report?: ReportMode
-  readonly token?: {
-    readonly client: string
-    /** One for all, or one for each caller, whose own token is exchanged. */
-    readonly request: TokenRequest | TokenExchange
-    readonly header: string
-    readonly scheme: string
-    /** Whether a 401 of the upstream's is answered with another token; otherwise it passes. */
-    readonly replaceRefused: boolean
-  }
-  /** The same route as it is for preflights, where they go on: nobody is asked for a token, and nobody's credential is sent. */
-  readonly preflight?: Route
-  /** Whether an upgraded connection ends when the caller's token does. */
-  readonly endsAtExpiry: boolean
-  readonly headers: HeaderPolicy
-  readonly upstream: Upstream
-}
-
-export interface Listener {
-  readonly name: string
-  readonly options: ListenerOptions
-  /** The protection space that a challenge names. */
-  readonly realm: string
-  readonly trustedProxies: Networks
-  readonly tls?: ListenerTls
-  readonly routes: RouteTable<Route>
-  /** Given for a forward proxy. */
-  readonly proxy?: {
-    /** The routes that have a host: no other is for somebody else's URLs. */
-    readonly routes: RouteTable<Route>
-    /** By `passKey`. */
-    readonly passThrough: ReadonlyMap<string, Route>
-  }
-}
+import { createUpstreamPools } from './proxy/upstream-agents.ts'
+import { compileRoute, type Route } from './route.ts'
 
 /** What a gateway is made of. */
 export interface Parts {
@@ -208,116 +151,8 @@ function trialsOf(routes: readonly Route[]) {
   )
 }
 
-interface ListenerContext {
-  readonly routes: readonly Route[]
-  readonly passThrough: readonly PassThrough[]
-  readonly log: Log
-  readonly metrics: Metrics
-}
-
-function createListener(name: string, options: ListenerOptions, context: ListenerContext): Listener {
-  const { log, metrics } = context
-  const isOwn = ({ listener }: Pick<Route, 'listener'>) => listener === name
-  const routes = context.routes.filter(isOwn)
-  const passThrough = context.passThrough.filter(isOwn)
-  return {
-    name,
-    options,
-    realm: options.public_url ?? 'scopegate',
-    trustedProxies: new Networks(options.trusted_proxies ?? []),
-    ...(options.tls && {
-      tls: createListenerTls(
-        { ...options.tls, handshakeTimeout: options.timeouts.headers },
-        {
-          renewed: () => log.info({ listener: name }, 'certificate renewed'),
-          notRenewed: (reason) => log.warn({ listener: name, reason }, 'certificate not renewed'),
-          handshakeFailed(reason, { remoteAddress }) {
-            log.info({ listener: name, code: 'handshake_failed', reason, address: remoteAddress }, 'refused')
-            metrics.countRefusedConnection(name, 'handshake_failed')
-          },
-        },
-      ),
-    }),
-    routes: createRouteTable(routes),
-    ...(options.forward_proxy && {
-      proxy: {
-        routes: createRouteTable(routes.filter(({ host }) => host !== undefined)),
-        passThrough: new Map(passThrough.map((route) => [route.key, route])),
-      },
-    }),
-  }
-}
-
 /** Each of them once, and gathered once: for each route anew, 10,000 routes would take seconds to be made. */
 function identityHeadersOf(config: Config): readonly string[] {
   const named = [config, ...config.routes].flatMap((one) => Object.keys(one.identity_headers ?? {}))
   return [...new Set(named)]
-}
-
-interface RouteContext {
-  readonly config: Config
-  readonly reservedHeaders: readonly string[]
-  readonly egress: Egress
-  readonly pools: UpstreamPools
-  readonly viaName: string
-  readonly clock: Clock
-}
-
-function compileRoute(
-  route: RouteOptions & Pick<Route, 'name' | 'listener'>,
-  { config, reservedHeaders, egress, pools, viaName, clock }: RouteContext,
-): Route {
-  const certificate = route.token && egress.certificateOf(route.token.client)
-  const upstream = createUpstream(route.upstream, { certificate, pools })
-  const token = route.token && {
-    client: route.token.client,
-    request: route.token.exchange ? egress.exchangeFor(route.token) : egress.requestFor(route.token),
-    header: route.token.header,
-    scheme: route.token.scheme,
-    replaceRefused: route.upstream_401 !== 'pass',
-  }
-  const report = createReportMode(route, clock)
-  const policy = {
-    viaName,
-    reservedHeaders,
-    identityHeaders: tellsIdentity(route) ? mergeIdentityHeaders(config.identity_headers, route.identity_headers) : {},
-    ...(token && { tokenHeader: token.header }),
-    ...(route.forward_authorization !== undefined && { forwardAuthorization: route.forward_authorization }),
-    ...(route.forwarded_headers !== undefined && { forwardedHeaders: route.forwarded_headers }),
-    ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
-  }
-  const bare = {
-    name: route.name,
-    listener: route.listener,
-    path: route.path,
-    ...(route.host !== undefined && { host: route.host }),
-    ...(route.methods && { methods: route.methods }),
-    ...(route.allow_in_path && { allow_in_path: route.allow_in_path }),
-    admission: admissionOf(route),
-    ...(route.callers && { callers: createCallers(route.callers, clock) }),
-    ...(isOpenToPages(route) && { browserRule: browserRuleOf(route, config) }),
-    endsAtExpiry: route.end_at_token_expiry !== false,
-    upstream,
-  }
-  return {
-    ...bare,
-    ...(route.require && { requirement: createRequirement(route.require) }),
-    ...(report && { report }),
-    ...(token && { token }),
-    headers: compileHeaderPolicy(policy),
-    ...(route.preflight && { preflight: { ...bare, headers: compileHeaderPolicy({ ...policy, bare: true }) } }),
-  }
-}
-
-/** An API that the gateway has a token for is not told who called, unless the route says so. */
-function tellsIdentity({ require, token, forwarded_headers: forwarded = token === undefined }: RouteOptions): boolean {
-  return require !== undefined && forwarded
-}
-
-function browserRuleOf({ browsers, hosts = [], host, listener = '' }: RouteOptions, config: Config): BrowserRule {
-  return createBrowserRule({
-    browsers,
-    listenerHost: config.listeners[listener]?.address.host ?? '',
-    isNamed: createHostMatcher(host === undefined ? hosts : [...hosts, host]),
-  })
 }
