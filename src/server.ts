@@ -26,6 +26,9 @@ export interface ServeOptions {
   readonly log?: Log
 }
 
+/** When those who waited for the listeners have had their answers, in milliseconds: what can wait begins then. */
+const quietAfter = 1000
+
 /**
  * Serves a configuration: all of its listeners, or none.
  * @throws the error of the first listener that cannot be opened, after the others are closed again
@@ -64,10 +67,13 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   for (const [name, { address, port }] of addresses) log.info({ listener: name, address, port }, 'listening')
   log.info({ file: config.file, hash: config.hash.slice(0, 16), routes: config.routes.length }, 'ready')
   state = 'ready'
+  // Should it fail, the first WebSocket will tell.
+  const cancelPreparation = systemClock.setTimeout(() => gateway.prepareUpgrades().catch(() => {}), quietAfter)
 
   let stopped: Promise<number> | undefined
   const stop = async () => {
     state = 'stopping'
+    cancelPreparation()
     log.info({ grace_ms: config.shutdown_grace }, 'stopping')
     gateway.stop()
     const cut = await Promise.all(servers.map(({ ending }) => ending.closeWithin(config.shutdown_grace, gateway)))

@@ -10,6 +10,8 @@ const mostWaiting = 8 * 1024 * 1024
 
 /** Where a log's lines go. */
 export interface LogOutput extends DestinationStream {
+  /** Writes what still waits for other lines. */
+  flush(): void
   /**
    * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
    * output's own hook at the exit of the process would wait just so; it is gone after this.
@@ -52,6 +54,7 @@ export function createLogOutput(fd: 1 | 2 = 1): LogOutput {
       gathered += line
       if (gathered.length >= gathering.most) pass()
     },
+    flush: pass,
     async close() {
       pass()
       const { promise, resolve } = Promise.withResolvers<void>()

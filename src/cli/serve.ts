@@ -7,6 +7,8 @@ export async function serveCommand(options: { readonly config: string }): Promis
   const output = createLogOutput()
   const log = createLog(output)
   const running = await serve(loadConfig(options.config), { log })
+  // Somebody waits to hear that it listens.
+  output.flush()
   // Left to itself, it would end the process without a word: a closed terminal sends it too.
   process.on('SIGHUP', () => log.warn('SIGHUP is ignored: a changed configuration needs a restart'))
   const stop = async () => {

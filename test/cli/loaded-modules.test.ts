@@ -88,13 +88,20 @@ describe('scopegate serve loads', () => {
       program.child.kill('SIGKILL')
       await program.ended
     })
-    return { program, found: () => perhaps.filter((name) => libraries().has(name)) }
+    return { program, libraries, found: () => perhaps.filter((name) => libraries().has(name)) }
   }
 
   it('nothing that its configuration does not ask for', async () => {
     const { program, found } = serve(routed(open))
     await program.line({ msg: 'ready' })
     expect(found()).toEqual([])
+  })
+
+  it('what the first WebSocket wants once it is ready, and before anybody asks for one', async () => {
+    const { program, libraries } = serve(routed(open))
+    await program.line({ msg: 'ready' })
+    expect(libraries()).not.toContain('http-proxy-middleware')
+    await vi.waitFor(() => expect(libraries()).toContain('http-proxy-middleware'), { timeout: 10_000 })
   })
 
   it.each([
