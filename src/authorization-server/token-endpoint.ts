@@ -7,7 +7,7 @@ import {
 import { GatewayError } from '../base/errors.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
-import { TransportFault } from './http-client.ts'
+import { type HttpAnswer, TransportFault } from './http-client.ts'
 import { readRefusal, retryAfterSeconds, TokenRefusal } from './token-refusal.ts'
 
 /** A token request by client credentials. @see https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
@@ -84,13 +84,25 @@ async function send(
         secrets.push(...credentialsIn(headers, new URLSearchParams(String(body))))
         // Not before the request is signed: the certificate may have changed meanwhile.
         const http = server.httpWith(credential.tls)
-        return http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
+        const answer = await http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
           throw (credential.tls && refusalOfCertificate(error)) ?? error
         })
+        return asResponse(answer)
       },
     },
   )
   return { response, secrets }
+}
+
+const withoutBody = [204, 205, 304]
+
+/** As the library wants it, with what is looked at afterwards. */
+async function asResponse({ status, headers, text }: HttpAnswer): Promise<Response> {
+  const retryAfter = headers.get('retry-after')
+  return new Response(withoutBody.includes(status) ? null : await text(), {
+    status,
+    headers: retryAfter === null ? {} : { 'retry-after': retryAfter },
+  })
 }
 
 /** What a request holds that is as good as its client. */

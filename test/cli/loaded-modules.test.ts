@@ -46,9 +46,6 @@ async function loadedBy(...args: string[]): Promise<Set<string>> {
 }
 
 const server = 'authorization_servers: { sso: { issuer: "http://127.0.0.1:9", access_tokens: { audience: a } } }'
-const client = `
-authorization_servers: { sso: { token_endpoint: "http://127.0.0.1:9" } }
-clients: { c: { authorization_server: sso, client_id: c, client_secret: "\${env:KEY}" } }`
 const redis = `token_cache: { redis: { url: "redis://127.0.0.1:9", encryption_keys: ["\${env:KEY}"] } }`
 const admin = 'admin: { address: "127.0.0.1:0" }'
 const open = 'public: true'
@@ -59,7 +56,7 @@ routes: [{ path: /a, ${admission}, upstream: "http://127.0.0.1:9" }]
 `
 
 /** Those that not every gateway needs. */
-const perhaps = ['@opentelemetry/api', 'express', 'ioredis', 'undici']
+const perhaps = ['@opentelemetry/api', 'express', 'ioredis']
 
 describe('a command loads what it needs', () => {
   it('and the version is told by the command line alone', async () => {
@@ -107,13 +104,6 @@ describe('scopegate serve loads', () => {
   it.each([
     ['what Redis wants, if there is one', open, redis, ['ioredis']],
     ['what the admin listener wants, if there is one', open, admin, ['@opentelemetry/api', 'express']],
-    ['what asks an authorization server for keys, before anybody calls', 'require: any_token', server, ['undici']],
-    [
-      'what asks for tokens, before anybody calls',
-      'callers: { networks: [loopback] }, token: { client: c }',
-      client,
-      ['undici'],
-    ],
   ])('%s', async (_name, admission, more, libraries) => {
     const { program, found } = serve(routed(admission, more))
     await program.line({ msg: 'ready' })
