@@ -40,7 +40,7 @@ function config(text: string): string {
 
 async function loadedBy(...args: string[]): Promise<Set<string>> {
   const { libraries, env, nodeArgs } = recording()
-  const { exitCode, stderr } = await runProgram(args, env, nodeArgs)
+  const { exitCode, stderr } = await runProgram(args, env, { nodeArgs })
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
   return libraries()
 }
@@ -80,7 +80,7 @@ describe('scopegate serve loads', () => {
   function serve(text: string) {
     const { libraries, env, nodeArgs } = recording()
     const key = Buffer.alloc(32, 7).toString('base64url')
-    const program = startProgram(['serve', '--config', config(text)], { ...env, KEY: key }, nodeArgs)
+    const program = startProgram(['serve', '--config', config(text)], { ...env, KEY: key }, { nodeArgs })
     onTestFinished(async () => {
       program.child.kill('SIGKILL')
       await program.ended
