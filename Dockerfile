@@ -4,12 +4,8 @@ COPY package.json package-lock.json ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY scripts/bundle.ts scripts/write-bundle.ts ./scripts/
 RUN npm run build
-
-FROM node:24.21.0-slim AS dependencies
-WORKDIR /build
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev
 
 FROM node:24.21.0-slim
 # A container begins with an empty cache folder, and would fill it for nobody.
@@ -17,8 +13,9 @@ ENV NODE_ENV=production \
     NODE_DISABLE_COMPILE_CACHE=1 \
     SCOPEGATE_CONFIG=/etc/scopegate/scopegate.yaml
 WORKDIR /app
-COPY --from=dependencies /build/node_modules ./node_modules
-COPY --from=build /build/dist ./dist
+# The program has in it what it needs of libraries.
+COPY --from=build /build/dist/cli ./dist/cli
+COPY --from=build /build/dist/LICENSES.txt ./dist/
 COPY package.json LICENSE ./
 # A number, so that Kubernetes can see that it is not root.
 USER 1000:1000

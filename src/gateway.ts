@@ -36,6 +36,8 @@ export interface Gateway extends GatewayListener {
   listener(name: string): GatewayListener
   /** Resolves, soon, once it is known what can be shared with other processes; they share from the first request on. */
   ready(): Promise<void>
+  /** Loads what only WebSockets need, so that the first of them does not wait for it. */
+  prepareUpgrades(): Promise<void>
   /** What is counted of its requests, as text for Prometheus. */
   metrics(): Promise<string>
   /** The same as values, which another process can sum. */
@@ -68,6 +70,7 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
       return door
     },
     ready: () => parts.tokens.ready(),
+    prepareUpgrades: () => parts.forwarder.prepareUpgrades(),
     metrics: () => parts.metrics.text(),
     countedMetrics: () => parts.metrics.snapshot(),
     stop() {

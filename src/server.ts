@@ -26,6 +26,9 @@ export interface ServeOptions {
   readonly log?: Log
 }
 
+/** When those who waited for the listeners have had their answers, in milliseconds: what can wait begins then. */
+const quietAfter = 1000
+
 /**
  * Serves a configuration: all of its listeners, or none.
  * @throws the error of the first listener that cannot be opened, after the others are closed again
@@ -51,10 +54,16 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const addresses = new Map([...listeners.addresses, ...(admin ? [['admin', admin.address] as const] : [])])
   logServing(config, addresses, log)
   state = 'ready'
+  // Should it fail, the first WebSocket will tell.
+  const cancelPreparation = systemClock.setTimeout(
+    () => listeners.gateway.prepareUpgrades().catch(() => {}),
+    quietAfter,
+  )
 
   let stopped: Promise<number> | undefined
   const stop = async () => {
     state = 'stopping'
+    cancelPreparation()
     log.info({ grace_ms: config.shutdown_grace }, 'stopping')
     const total = await listeners.stop()
     admin?.close()

@@ -136,7 +136,6 @@ describe('the house', () => {
       'http-proxy-middleware': /^proxy\/middleware-engine\.ts$/,
       'proxy-addr': /^proxy\/forwarded\.ts$/,
       oauth4webapi: /^authorization-server\//,
-      undici: /^authorization-server\/http-connection\.ts$/,
       jose: /^authorization-server\//,
       yaml: /^config\/yaml-(document|limits)\.ts$/,
       leven: /^config\/suggest\.ts$/,

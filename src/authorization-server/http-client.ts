@@ -1,6 +1,32 @@
 import { GatewayError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
-import type { Connection, ConnectionOptions, HttpInit } from './http-connection.ts'
+import {
+  type ConnectionOptions,
+  createSender,
+  type HttpInit,
+  type IncomingAnswer,
+  type Sent,
+} from './http-connection.ts'
+
+/** An answer, its body already read: as much of a `Response` as is looked at, which would take long to load. */
+export interface HttpAnswer {
+  readonly status: number
+  /** From 200 to 299. */
+  readonly ok: boolean
+  readonly headers: { get(name: string): string | null }
+  text(): Promise<string>
+}
+
+const withoutBody = [204, 205, 304]
+
+/** As oauth4webapi wants it, with what is looked at afterwards. */
+export async function asResponse({ status, headers, text }: HttpAnswer): Promise<Response> {
+  const retryAfter = headers.get('retry-after')
+  return new Response(withoutBody.includes(status) ? null : await text(), {
+    status,
+    headers: retryAfter === null ? {} : { 'retry-after': retryAfter },
+  })
+}
 
 /** Talks to one authorization server, within bounds of time and size. */
 export interface HttpClient {
@@ -10,13 +36,13 @@ export interface HttpClient {
    * @throws {TransportFault} for transport faults and silence
    * @throws {GatewayError} `authorization_server_invalid_response` for a body that is too large
    */
-  fetch(url: string, init?: HttpInit): Promise<Response>
+  fetch(url: string, init?: HttpInit): Promise<HttpAnswer>
   close(): Promise<void>
 }
 
 /** The exchange did not come about, or broke off. */
 export class TransportFault extends GatewayError {
-  /** The innermost code, such as ECONNREFUSED, or TIMEOUT. */
+  /** The innermost code, such as ECONNREFUSED, or TIMEOUT, or INCOMPLETE. */
   readonly fault: string
 
   constructor(url: string, fault: string) {
@@ -28,7 +54,6 @@ export class TransportFault extends GatewayError {
 
 /** Larger than any metadata, key set or token, and small enough to read. */
 const mostBytes = 1024 * 1024
-const withoutBody = [204, 205, 304]
 const userAgent = `scopegate/${version}`
 
 /**
@@ -36,59 +61,69 @@ const userAgent = `scopegate/${version}`
  * is asked twice, that would look like an outage. What is asked for is kept for long, and TLS sessions are resumed.
  */
 export function createHttpClient(options: ConnectionOptions): HttpClient {
-  // At once, so that the first exchange need not wait for it.
-  const loading = import('./http-connection.ts')
-  let open: (() => Connection) | undefined
-  const running = new Set<Connection>()
+  const send = createSender(options)
+  const running = new Set<Sent>()
   let closed = false
 
   return {
     async fetch(url, init = {}) {
-      const { createConnector } = await loading
       if (closed) throw new TransportFault(url, 'CLOSED')
-      open ??= createConnector(options)
-      const connection = open()
       const signal = AbortSignal.timeout(options.timeout)
-      running.add(connection)
+      let sent: Sent | undefined
+      let answer: IncomingAnswer | undefined
       try {
-        const headers = { ...init.headers, 'user-agent': userAgent }
-        const response = await connection.fetch(url, { ...init, headers }, signal)
-        return rebuild(response, await readBody(response.body))
+        sent = send(url, { ...init, headers: { ...init.headers, 'user-agent': userAgent } }, signal)
+        running.add(sent)
+        answer = await sent.answer
+        return whole(answer, await readBody(answer.body))
       } catch (error) {
         if (error instanceof GatewayError) throw error
-        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultCode(connection.fault() ?? error))
+        throw new TransportFault(url, signal.aborted ? 'TIMEOUT' : faultOf(error, answer !== undefined))
       } finally {
-        running.delete(connection)
-        void connection.destroy()
+        if (sent) running.delete(sent)
+        sent?.destroy()
       }
     },
     async close() {
       closed = true
-      await Promise.all([...running].map((connection) => connection.destroy()))
+      for (const sent of running) sent.destroy()
     },
   }
 }
 
-async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer<ArrayBuffer>> {
+async function readBody(body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body ?? []) {
+  for await (const chunk of body) {
     size += chunk.byteLength
     if (size > mostBytes)
       throw new GatewayError('authorization_server_invalid_response', { reason: 'the answer is larger than 1 MiB' })
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks)
+  // Without a byte order mark, should there be one.
+  return new TextDecoder().decode(Buffer.concat(chunks))
 }
 
-/** The answer with the body that was read. */
-function rebuild(
-  { status, headers }: { readonly status: number; readonly headers: Iterable<[string, string]> },
-  body: Buffer<ArrayBuffer>,
-): Response {
+function whole({ status, rawHeaders }: IncomingAnswer, text: string): HttpAnswer {
   if (status < 200 || status > 599)
     throw new GatewayError('authorization_server_invalid_response', { reason: `the answer's status is ${status}` })
-  return new Response(withoutBody.includes(status) ? null : body, { status, headers: [...headers] })
+  return {
+    status,
+    ok: status < 300,
+    headers: { get: (name) => headerValue(rawHeaders, name.toLowerCase()) },
+    text: async () => text,
+  }
+}
+
+function headerValue(rawHeaders: readonly string[], wanted: string): string | null {
+  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === wanted)
+  return values.length === 0 ? null : values.join(', ')
+}
+
+/** A connection that breaks off in the middle of an answer is told from one that brought none. */
+function faultOf(error: unknown, hasBegun: boolean): string {
+  const code = faultCode(error)
+  return hasBegun && code === 'ECONNRESET' ? 'INCOMPLETE' : code
 }
 
 /** The innermost code, such as ECONNREFUSED, or else name. Messages stay out: they can quote what was sent. */

@@ -1,5 +1,7 @@
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { pipeline, type Transform } from 'node:stream'
 import { getCACertificates } from 'node:tls'
-import { Agent, buildConnector, type Response, fetch as undiciFetch } from 'undici'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
 
 /** What a request of ours to an authorization server may say. */
@@ -12,49 +14,81 @@ export interface HttpInit {
 export interface ConnectionOptions {
   /** PEM certificates, added to the system's roots. */
   readonly ca?: string | undefined
-  /** Milliseconds until it is there, and for a whole exchange, its body included. */
+  /** Milliseconds for a whole exchange, from the connection to the end of the body. */
   readonly timeout: number
   /** What is presented to the server. */
   readonly certificate?: PresentedCertificate | undefined
 }
 
-/** A connection of one exchange's own. The only place that knows undici, which takes long to load. */
-export interface Connection {
-  /** Follows no redirect. */
-  fetch(url: string, init: HttpInit, signal: AbortSignal): Promise<Response>
-  /** What went wrong on it first: undici tells what was last, and so not the alert that a server ended it with. */
-  fault(): Error | undefined
-  destroy(): Promise<void>
+/** An answer whose body is on its way. */
+export interface IncomingAnswer {
+  readonly status: number
+  /** As they came: name, value, name, value. */
+  readonly rawHeaders: readonly string[]
+  readonly body: AsyncIterable<Uint8Array>
 }
 
-/** Gives back what opens connections with these options; TLS sessions are resumed from one to the next. */
-export function createConnector({ ca, timeout, certificate }: ConnectionOptions): () => Connection {
-  const connect = buildConnector({
-    timeout,
+/** A request under way, on a connection of its own. */
+export interface Sent {
+  readonly answer: Promise<IncomingAnswer>
+  /** Ends the connection. */
+  destroy(): void
+}
+
+/** Follows no redirect. */
+export type Send = (url: string, init: HttpInit, signal: AbortSignal) => Sent
+
+const maxHeaderSize = 64 * 1024
+
+/** Gives back what sends requests with these options; TLS sessions are resumed from one to the next. */
+export function createSender({ ca, certificate }: Omit<ConnectionOptions, 'timeout'>): Send {
+  const httpAgent = new HttpAgent({ keepAlive: false })
+  const httpsAgent = new HttpsAgent({
+    keepAlive: false,
     ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
     ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
   })
-  return () => openConnection(connect)
+  return (url, { body, ...init }, signal) => {
+    const target = targetOf(url)
+    const options = { ...init, ...target, signal, maxHeaderSize }
+    const overTls = target.protocol === 'https:'
+    const request = overTls
+      ? requestHttps({ ...options, agent: httpsAgent })
+      : requestHttp({ ...options, agent: httpAgent })
+    const answer = new Promise<IncomingMessage>((resolve, reject) => {
+      request.on('response', resolve).on('error', reject)
+    })
+    // An alert of the handshake is told by its own name only where nothing waits to be written.
+    request.once('socket', (socket) => {
+      if (overTls) socket.once('secureConnect', () => request.end(body))
+      else request.end(body)
+    })
+    return { answer: answer.then(readHead), destroy: () => void request.destroy() }
+  }
 }
 
-function openConnection(connect: buildConnector.connector): Connection {
-  let fault: Error | undefined
-  const dispatcher = new Agent({
-    connect(options, callback) {
-      connect(options, (...[error, socket]) => {
-        socket?.on('error', (next) => {
-          fault ??= next
-        })
-        if (error) callback(error, null)
-        else callback(null, socket)
-      })
-    },
-    maxHeaderSize: 64 * 1024,
-    pipelining: 0,
-  })
-  return {
-    fetch: (url, init, signal) => undiciFetch(url, { ...init, dispatcher, redirect: 'manual', signal }),
-    fault: () => fault,
-    destroy: () => dispatcher.destroy(),
+function targetOf(url: string) {
+  const { protocol, hostname, port, pathname, search } = new URL(url)
+  // The brackets of an IPv6 address belong to the URL alone.
+  return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, path: pathname + search }
+}
+
+async function readHead(answer: IncomingMessage): Promise<IncomingAnswer> {
+  return { status: answer.statusCode ?? 0, rawHeaders: answer.rawHeaders, body: await unpack(answer) }
+}
+
+/** Nobody asks for a packed body; some servers send one all the same. */
+async function unpack(answer: IncomingMessage): Promise<AsyncIterable<Uint8Array>> {
+  const encoding = answer.headers['content-encoding']?.toLowerCase()
+  if (encoding === undefined) return answer
+  const { createBrotliDecompress, createUnzip } = await import('node:zlib')
+  const unpackers: Readonly<Record<string, () => Transform>> = {
+    gzip: createUnzip,
+    'x-gzip': createUnzip,
+    deflate: createUnzip,
+    br: createBrotliDecompress,
   }
+  const unpacker = unpackers[encoding]
+  // A fault of either is a fault of the last, which is read.
+  return unpacker ? pipeline(answer, unpacker(), () => {}) : answer
 }

@@ -8,6 +8,7 @@ import {
 import { GatewayError } from '../base/errors.ts'
 import { Secret } from '../base/secret.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
+import { asResponse, type HttpAnswer } from './http-client.ts'
 import { readRefusal, retryAfterSeconds } from './token-refusal.ts'
 
 type Members = Readonly<Record<string, unknown>>
@@ -56,7 +57,8 @@ export async function registerClient(
       // The endpoint was checked when it was configured or discovered.
       [allowInsecureRequests]: true,
       ...(initialAccessToken !== undefined && { initialAccessToken }),
-      [customFetch]: (url, { method, headers, body }) => server.http.fetch(url, { method, headers, body }),
+      [customFetch]: async (url, { method, headers, body }) =>
+        asResponse(await server.http.fetch(url, { method, headers, body })),
     },
   )
   const secrets = [initialAccessToken, metadata.software_statement]
@@ -112,7 +114,7 @@ function manage(
   { uri, accessToken }: Management,
   method: 'PUT' | 'DELETE',
   body?: Members,
-): Promise<Response> {
+): Promise<HttpAnswer> {
   return server.http.fetch(server.requireReachable('registration_client_uri', uri), {
     method,
     headers: {
@@ -127,7 +129,7 @@ function manage(
 /** The text of an answer of success. */
 async function requireSuccess(
   server: AuthorizationServer,
-  response: Response,
+  response: HttpAnswer,
   where: 'registration_endpoint' | 'client',
   secrets: readonly unknown[],
 ): Promise<string> {

@@ -9,7 +9,7 @@ import type { AuthorizationServer } from './authorization-server.ts'
 import type { ClientCredential } from './client-auth/define.ts'
 import { clientCredentials } from './grants/client-credentials.ts'
 import type { Grant, Parameters } from './grants/define.ts'
-import { TransportFault } from './http-client.ts'
+import { asResponse, TransportFault } from './http-client.ts'
 import { readRefusal, retryAfterSeconds, TokenRefusal } from './token-refusal.ts'
 
 /** One request to a token endpoint. @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
@@ -93,9 +93,10 @@ async function send(
         secrets.push(...credentialsIn(headers, new URLSearchParams(String(body))))
         // Not before the request is signed: the certificate may have changed meanwhile.
         const http = server.httpWith(credential.tls)
-        return http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
+        const answer = await http.fetch(url, { method, headers, body: String(body) }).catch((error: unknown) => {
           throw (credential.tls && refusalOfCertificate(error)) ?? error
         })
+        return asResponse(answer)
       },
     },
   )

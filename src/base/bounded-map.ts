@@ -9,5 +9,6 @@ export type BoundedMap<Value extends NonNullable<unknown>> = Pick<
 >
 
 export function createBoundedMap<Value extends NonNullable<unknown>>(): BoundedMap<Value> {
-  return new LRUCache<string, Value>({ max: mostEntries })
+  // Its `max` would take the room for all of them at once.
+  return new LRUCache<string, Value>({ maxSize: mostEntries, sizeCalculation: () => 1 })
 }

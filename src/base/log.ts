@@ -12,6 +12,8 @@ const mostWaiting = 8 * 1024 * 1024
 export interface LogOutput extends DestinationStream {
   /** A line that is put together only when it is written. */
   writeLater(line: () => string): void
+  /** Writes what still waits for other lines. */
+  flush(): void
   /**
    * Writes what is left and closes the output. Does not wait for ever: whoever reads it may have stalled or died, and the
    * output's own hook at the exit of the process would wait just so; it is gone after this.
@@ -79,6 +81,7 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
   return {
     write: gather,
     writeLater: gather,
+    flush: pass,
     async close() {
       closed = true
       pass()

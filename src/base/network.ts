@@ -59,7 +59,7 @@ const everywhere: readonly (readonly string[])[] = [
  */
 export function isEverybody(networks: readonly string[]): boolean {
   const all = new Networks(networks)
-  return everywhere.some((addresses) => addresses.every((address) => all.includes(address)))
+  return !all.isEmpty && everywhere.some((addresses) => addresses.every((address) => all.includes(address)))
 }
 
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i

@@ -121,7 +121,7 @@ export function createGuardedEndpoints(clock: Clock): GuardedEndpoints {
 }
 
 /** In TLS 1.3 a server finds fault with a certificate when its client takes the connection for good already. */
-const brokenConnection = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
+const brokenConnection = ['ECONNRESET', 'EPIPE']
 
 function isBrokenOff(error: GatewayError): boolean {
   return error instanceof TransportFault && brokenConnection.includes(error.fault)

@@ -30,7 +30,12 @@ export interface HeldTokens {
 }
 
 export function createHeldTokens(clock: Clock): HeldTokens {
-  const tokens = new LRUCache<string, HeldToken>({ max: mostTokens, dispose: (held) => held.cancelTimer() })
+  const tokens = new LRUCache<string, HeldToken>({
+    // Its `max` would take the room for all of them at once.
+    maxSize: mostTokens,
+    sizeCalculation: () => 1,
+    dispose: (held) => held.cancelTimer(),
+  })
   const later = (held: HeldToken, delay: number, callback: () => void) => {
     held.cancelTimer()
     held.renewing = true

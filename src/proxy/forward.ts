@@ -6,7 +6,6 @@ import type { Engine } from './engine.ts'
 import type { Forwarded, ForwardRequest, OutgoingHead } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
-import { createMiddlewareEngine } from './middleware-engine.ts'
 import { nodeEngine } from './node-engine.ts'
 import { upgradeHeaders } from './upgrade-request.ts'
 
@@ -19,21 +18,35 @@ export interface Forwarder {
    * Rejects with a GatewayError; then the response is either untouched, or, where the answer had begun, destroyed.
    */
   forward(exchange: ForwardRequest): Promise<Forwarded>
+  /** Loads what only WebSockets need, so that the first of them does not wait for it. */
+  prepareUpgrades(): Promise<void>
 }
 
 export interface ForwarderOptions {
   readonly clock?: Clock
   readonly bodyBudget?: BodyBudget
   /** What sends requests, and what sends those for WebSockets. */
-  readonly engines?: { readonly requests: Engine; readonly upgrades: Engine }
+  readonly engines?: { readonly requests: Engine; upgrades(): Promise<Engine> }
+}
+
+/** It takes long to load, and many gateways never see a WebSocket. */
+async function loadMiddlewareEngine(): Promise<Engine> {
+  const { createMiddlewareEngine } = await import('./middleware-engine.ts')
+  return createMiddlewareEngine()
 }
 
 /** One forwarder for the process. */
 export function createForwarder({
   clock = systemClock,
   bodyBudget = processBodyBudget,
-  engines = { requests: nodeEngine, upgrades: createMiddlewareEngine() },
+  engines = { requests: nodeEngine, upgrades: loadMiddlewareEngine },
 }: ForwarderOptions = {}): Forwarder {
+  let loading: Promise<Engine> | undefined
+  const upgradeEngine = () => {
+    loading ??= engines.upgrades()
+    return loading
+  }
+
   function runAttempt(exchange: ForwardRequest, agent: Agent, engine: Engine): Promise<AttemptResult> {
     return new Promise((resolve) => startAttempt({ exchange, agent, engine, clock, onOver: resolve }))
   }
@@ -44,7 +57,9 @@ export function createForwarder({
     // What becomes a WebSocket is never a connection for the next request.
     if (exchange.upgrade) {
       const headers = { ...exchange.headers, ...upgradeHeaders }
-      return runAttempt({ ...exchange, headers }, freshAgent, engines.upgrades)
+      const engine = await upgradeEngine()
+      if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
+      return runAttempt({ ...exchange, headers }, freshAgent, engine)
     }
     const result = await runAttempt(exchange, agent, engines.requests)
     const again = 'error' in result && result.remedy === 'connection' && isRepeatable(exchange)
@@ -88,7 +103,12 @@ export function createForwarder({
     }
   }
 
-  return { forward }
+  return {
+    forward,
+    async prepareUpgrades() {
+      await upgradeEngine()
+    },
+  }
 }
 
 /** What can be told before the upstream is asked. */

@@ -1,6 +1,11 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:https'
-import { gzipSync } from 'node:zlib'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createHttpClient, type HttpClient, TransportFault } from '../../src/authorization-server/http-client.ts'
 import { answerNever, answerWith } from '../harness/authorization-server.ts'
@@ -43,6 +48,50 @@ describe('an exchange is bounded', () => {
     const error = await failureOf(impatient.fetch(server.url))
     expect([error.code, error.options.reason]).toEqual(['authorization_server_unavailable', `${server.url}/: TIMEOUT`])
   })
+})
+
+it.each([
+  ['gzip', gzipSync],
+  ['x-gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['br', brotliCompressSync],
+])('an answer that comes packed as %s, though nobody asked for that, is unpacked', async (encoding, pack) => {
+  const packed = pack(JSON.stringify({ fine: true }))
+  server.answer((_request, response) => void response.writeHead(200, { 'content-encoding': encoding }).end(packed))
+  expect(await (await client.fetch(server.url)).text()).toBe('{"fine":true}')
+  expect(server.requests[0]?.headers).not.toHaveProperty('accept-encoding')
+})
+
+it('an answer that is packed otherwise than it says is a fault of the connection', async () => {
+  server.answer(
+    (_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end('{"fine":true}'),
+  )
+  await expect(client.fetch(server.url)).rejects.toMatchObject({ fault: 'Z_DATA_ERROR' })
+})
+
+it('an answer that is packed, and breaks off, is a fault of the connection', async () => {
+  const packed = gzipSync(randomBytes(2000))
+  server.answer((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': 5000 }).write(packed)
+    setImmediate(() => response.destroy())
+  })
+  await expect(client.fetch(server.url)).rejects.toMatchObject({ fault: 'INCOMPLETE' })
+})
+
+it('a header of the answer is found in any spelling, and all its lines are one', async () => {
+  server.answer(
+    (_request, response) => void response.writeHead(503, ['Retry-AFTER', '7', 'X-A', '1', 'x-a', '2']).end(),
+  )
+  const { headers, ok } = await client.fetch(server.url)
+  expect([ok, headers.get('retry-after'), headers.get('X-a'), headers.get('x-b')]).toEqual([false, '7', '1, 2', null])
+})
+
+it('a server that has only an IPv6 address is reached', async () => {
+  const own = createHttpServer((request, response) => response.end(`${request.headers.host} ${request.url}`))
+  onTestFinished(() => void own.close())
+  await once(own.listen(0, '::1'), 'listening')
+  const host = `[::1]:${(own.address() as AddressInfo).port}`
+  expect(await (await client.fetch(`http://${host}/keys?a=b`)).text()).toBe(`${host} /keys?a=b`)
 })
 
 it('nothing is asked twice', async () => {
@@ -88,7 +137,7 @@ it('what was sent stands in no error', async () => {
   const error = await failureOf(
     client.fetch(url, { method: 'POST', headers: { authorization: `Basic ${secret}` }, body: secret }),
   )
-  expect(error.options.reason).toMatch(/\/token: UND_ERR_SOCKET$/)
+  expect(error.options.reason).toMatch(/\/token: ECONNRESET$/)
   expect(printed(error)).not.toContain(secret)
 })
 
@@ -105,6 +154,19 @@ describe('over TLS', () => {
     const trusting = createHttpClient({ timeout: 2000, ca: read('ca.pem') })
     onTestFinished(() => trusting.close())
     expect(await (await trusting.fetch(await startTls())).text()).toBe('ok')
+  })
+
+  it('what was agreed on is used again for the next exchange, on a connection of its own', async () => {
+    const seen: boolean[] = []
+    const answer = (request: { socket: unknown }, response: { end(text: string): void }) => {
+      seen.push((request.socket as TLSSocket).isSessionReused())
+      response.end('ok')
+    }
+    const listening = await listen(createServer({ key: read('server.key'), cert: read('server.pem') }, answer))
+    const trusting = createHttpClient({ timeout: 2000, ca: read('ca.pem') })
+    onTestFinished(() => Promise.all([trusting.close(), listening.stop()]).then(() => {}))
+    for (let time = 0; time < 3; time++) await trusting.fetch(`https://127.0.0.1:${listening.port}/token`)
+    expect(seen).toEqual([false, true, true])
   })
 
   it('an alert that comes when the connection is made already is told', async () => {

@@ -280,11 +280,11 @@ const rows: Record<string, Row> = {
   'status 502 from a proxy': [unavailable, 503, /answered 502$/, answerWith(502, 'Bad gateway')],
   'status 503 with an OAuth error': [unavailable, 503, /answered 503$/, refusing('temporarily_unavailable', {}, 503)],
   'status 429': [unavailable, 503, /answered 429$/, refusing('slow_down', {}, 429)],
-  'a connection that breaks': [unavailable, 503, /token: UND_ERR_SOCKET$/, answerBroken],
+  'a connection that breaks': [unavailable, 503, /token: ECONNRESET$/, answerBroken],
   'a connection that breaks in the middle': [
     unavailable,
     503,
-    /token: UND_ERR_RES_CONTENT_LENGTH_MISMATCH$/,
+    /token: INCOMPLETE$/,
     (request, response) => {
       request.resume()
       response.writeHead(200, { 'content-length': 100 }).write('{')

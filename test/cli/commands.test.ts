@@ -125,7 +125,7 @@ describe('scopegate', () => {
 
   it('says in one line which Node it needs, before it loads anything else', async () => {
     const older = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"20.20.2"}})'
-    const { exitCode, stdout, stderr } = await runProgram(['check'], {}, ['--import', older])
+    const { exitCode, stdout, stderr } = await runProgram(['check'], {}, { nodeArgs: ['--import', older] })
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
     expect(stderr).toMatch(/^scopegate needs Node 24\.21 .*; this is 20\.20\.2\n$/)
   })

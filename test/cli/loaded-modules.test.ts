@@ -40,15 +40,12 @@ function config(text: string): string {
 
 async function loadedBy(...args: string[]): Promise<Set<string>> {
   const { libraries, env, nodeArgs } = recording()
-  const { exitCode, stderr } = await runProgram(args, env, nodeArgs)
+  const { exitCode, stderr } = await runProgram(args, env, { nodeArgs })
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
   return libraries()
 }
 
 const server = 'authorization_servers: { sso: { issuer: "http://127.0.0.1:9", access_tokens: { audience: a } } }'
-const client = `
-authorization_servers: { sso: { token_endpoint: "http://127.0.0.1:9" } }
-clients: { c: { authorization_server: sso, client_id: c, client_secret: "\${env:KEY}" } }`
 const redis = `token_cache: { redis: { url: "redis://127.0.0.1:9", encryption_keys: ["\${env:KEY}"] } }`
 const admin = 'admin: { address: "127.0.0.1:0" }'
 const open = 'public: true'
@@ -59,7 +56,7 @@ routes: [{ path: /a, ${admission}, upstream: "http://127.0.0.1:9" }]
 `
 
 /** Those that not every gateway needs. */
-const perhaps = ['@opentelemetry/api', 'express', 'ioredis', 'undici']
+const perhaps = ['@opentelemetry/api', 'express', 'ioredis']
 
 describe('a command loads what it needs', () => {
   it('and the version is told by the command line alone', async () => {
@@ -83,12 +80,12 @@ describe('scopegate serve loads', () => {
   function serve(text: string) {
     const { libraries, env, nodeArgs } = recording()
     const key = Buffer.alloc(32, 7).toString('base64url')
-    const program = startProgram(['serve', '--config', config(text)], { ...env, KEY: key }, nodeArgs)
+    const program = startProgram(['serve', '--config', config(text)], { ...env, KEY: key }, { nodeArgs })
     onTestFinished(async () => {
       program.child.kill('SIGKILL')
       await program.ended
     })
-    return { program, found: () => perhaps.filter((name) => libraries().has(name)) }
+    return { program, libraries, found: () => perhaps.filter((name) => libraries().has(name)) }
   }
 
   it('nothing that its configuration does not ask for', async () => {
@@ -97,16 +94,16 @@ describe('scopegate serve loads', () => {
     expect(found()).toEqual([])
   })
 
+  it('what the first WebSocket wants once it is ready, and before anybody asks for one', async () => {
+    const { program, libraries } = serve(routed(open))
+    await program.line({ msg: 'ready' })
+    expect(libraries()).not.toContain('http-proxy-middleware')
+    await vi.waitFor(() => expect(libraries()).toContain('http-proxy-middleware'), { timeout: 10_000 })
+  })
+
   it.each([
     ['what Redis wants, if there is one', open, redis, ['ioredis']],
     ['what the admin listener wants, if there is one', open, admin, ['@opentelemetry/api', 'express']],
-    ['what asks an authorization server for keys, before anybody calls', 'require: any_token', server, ['undici']],
-    [
-      'what asks for tokens, before anybody calls',
-      'callers: { networks: [loopback] }, token: { client: c }',
-      client,
-      ['undici'],
-    ],
   ])('%s', async (_name, admission, more, libraries) => {
     const { program, found } = serve(routed(admission, more))
     await program.line({ msg: 'ready' })

@@ -22,7 +22,7 @@ export async function startGatewayProcess(
   const folder = await mkdtemp(join(tmpdir(), 'scopegate-process-'))
   const file = join(folder, 'scopegate.yaml')
   await writeFile(file, `listeners: { main: { address: "127.0.0.1:0" } }\n${yaml}`)
-  const program = startProgram(['serve', '--config', file], env, nodeArgs)
+  const program = startProgram(['serve', '--config', file], env, { nodeArgs })
   const stop = async (signal: NodeJS.Signals = 'SIGKILL') => {
     program.child.kill(signal)
     await program.ended

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type LogEntry, recordOutput } from './logs.ts'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const sources = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** What the program keeps for its next start is kept from the user's own folder. */
 const caches = fileURLToPath(new URL('../../node_modules/.cache', import.meta.url))
 
@@ -25,11 +25,18 @@ export interface RunningProgram {
   readonly ended: Promise<Ended>
 }
 
+export interface Run {
+  /** Options for Node. */
+  readonly nodeArgs?: readonly string[]
+  /** The program, if it is not the one of the sources. */
+  readonly main?: string
+}
+
 /** Runs `scopegate` with these arguments. Everything it prints is looked through for secrets at the end of the test run. */
 export function startProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  nodeArgs: readonly string[] = [],
+  { nodeArgs = [], main = sources }: Run = {},
 ): RunningProgram {
   const child = spawn(process.execPath, [...nodeArgs, main, ...args], {
     env: { ...process.env, XDG_CACHE_HOME: caches, ...env },
@@ -90,7 +97,7 @@ export function startProgram(
 export function runProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  nodeArgs: readonly string[] = [],
+  run: Run = {},
 ): Promise<Ended> {
-  return startProgram(args, env, nodeArgs).ended
+  return startProgram(args, env, run).ended
 }

@@ -52,9 +52,10 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     ...(upstream.ownHost && { upstreamHost: upstream.hostHeader }),
     ...options.policy,
   })
+  const { engine } = options
   const forwarder = createForwarder({
     clock,
-    ...(options.engine && { engines: { requests: options.engine, upgrades: options.engine } }),
+    ...(engine && { engines: { requests: engine, upgrades: async () => engine } }),
     ...(options.bodyBudget && { bodyBudget: options.bodyBudget }),
   })
   const results: (Forwarded | GatewayError)[] = []
