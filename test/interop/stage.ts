@@ -93,7 +93,7 @@ function configurationText(options: Options, method: MethodName, upstream: strin
     clients: { tried: { authorization_server: 'tried', ...clientOf(method, options) } },
     routes: [
       { path: '/sent', callers: { networks: ['loopback'] }, token: { client: 'tried' }, upstream },
-      { path: '/guarded', require: scope === undefined ? 'any_token' : { scopes: scope.split(' ') }, upstream },
+      { path: '/guarded', require: scope === undefined ? 'any_token' : { scopes: scope.trim().split(/ +/) }, upstream },
       { path: '/beyond', require: { scopes: [neverGranted] }, upstream },
     ],
   })
