@@ -1,25 +1,16 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { recordOutput } from './harness/logs.ts'
+import { linesOf, statusesIn } from './harness/readme.ts'
 import { freePort } from './harness/redis.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const hasCurl = spawnSync('curl', ['--version']).status === 0
-
-/** The lines of a section of the README that are there to be pasted, in their order. */
-function linesOf(section: string): string {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const [, text = ''] = readme.split(`\n## ${section}\n`)
-  const [own = ''] = text.split('\n## ')
-  return [...own.matchAll(/^( *)```sh\n(.*?)^\1```$/gms)]
-    .map(([, indent = '', lines = '']) => lines.replaceAll(new RegExp(`^${indent}`, 'gm'), ''))
-    .join('\n')
-}
 
 interface Ports {
   /** Where something listens then. */
@@ -34,7 +25,7 @@ const waiting = (ports: readonly number[]) =>
 /** Pastes them, on ports that are free and without the build. Gives back what was printed. */
 async function paste(section: string, { open, closed = [] }: Ports): Promise<string> {
   const folder = join(tmpdir(), `scopegate-tutorial-${process.pid}`)
-  let lines = linesOf(section)
+  let lines = linesOf(`## ${section}`)
     .replaceAll('npm ci && npm run build', '')
     .replaceAll('dist/cli/main.js', 'src/cli/main.ts')
     .replaceAll('tutorial', folder)
@@ -49,8 +40,6 @@ async function paste(section: string, { open, closed = [] }: Ports): Promise<str
     rmSync(folder, { recursive: true, force: true })
   }
 }
-
-const statusesIn = (printed: string) => [...printed.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 
 test.skipIf(!hasCurl)('"Five minutes" of the README can be pasted, and answers as it says', async () => {
   const printed = await paste('Five minutes', { open: [3000, 8080, 9090], closed: [9191] })

@@ -25,4 +25,4 @@ function readClaims(token) {
   }
 }
 
-server.listen(8080)
+server.listen(Number(process.env.PORT ?? 8080))

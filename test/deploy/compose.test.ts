@@ -51,8 +51,25 @@ test('every scope of a client is one that the realm has', () => {
   }
 })
 
-test('whatever a service waits for has a health check', () => {
+test('whatever a service waits for has a health check, of its own or of the image that is built', () => {
   for (const service of Object.values<{ depends_on?: Record<string, unknown> }>(services)) {
-    for (const name of Object.keys(service.depends_on ?? {})) expect(services[name].healthcheck).toBeDefined()
+    for (const name of Object.keys(service.depends_on ?? {}))
+      expect(
+        services[name].healthcheck ?? (services[name].build && read('Dockerfile').match(/^HEALTHCHECK/m)),
+      ).toBeTruthy()
   }
+})
+
+test('every file that a container is given is there', () => {
+  const files = Object.values<{ volumes?: string[] }>(services).flatMap(({ volumes = [] }) => volumes)
+  expect(files.length).toBeGreaterThan(3)
+  for (const file of files) expect(read(file.split(':')[0] ?? '')).not.toBe('')
+})
+
+test('the base URL of the legacy service leads to the route that sends a token', () => {
+  const { hostname, port, pathname } = new URL(services.legacy.environment.CUSTOMERS_URL)
+  const archive = gateway.routes.find((route: { token?: object }) => route.token)
+  expect(archive.hosts).toContain(hostname)
+  expect(gateway.listeners[archive.listener].address).toBe(`0.0.0.0:${port}`)
+  expect(`${pathname}/**`).toBe(archive.path)
 })
