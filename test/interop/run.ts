@@ -83,7 +83,9 @@ async function readOfferedMethods(options: Options): Promise<readonly string[]> 
     for (const place of url === undefined ? places : [url]) {
       const answer = await http.fetch(place)
       if (answer.status !== 200) continue
-      const { token_endpoint_auth_methods_supported: methods = ['client_secret_basic'] } = Object(await answer.json())
+      const { token_endpoint_auth_methods_supported: methods = ['client_secret_basic'] } = Object(
+        JSON.parse(await answer.text()),
+      )
       return Array.isArray(methods) ? methods.map(String) : []
     }
   } finally {
