@@ -19,8 +19,6 @@ export async function serveCommand({ config, workers }: ServeCommandOptions): Pr
   const output = createLogOutput()
   const log = createLog(output)
   const running = await serve(loadConfig(config), { log })
-  // Somebody waits to hear that it listens.
-  output.flush()
   // Left to itself, it would end the process without a word: a closed terminal sends it too.
   process.on('SIGHUP', () => log.warn('SIGHUP is ignored: a changed configuration needs a restart'))
   const stop = async () => {
@@ -29,4 +27,6 @@ export async function serveCommand({ config, workers }: ServeCommandOptions): Pr
     process.exit(0)
   }
   stopOnSignal(() => void stop())
+  // Somebody waits to hear that it listens, and may then have it stop at once.
+  output.flush()
 }
