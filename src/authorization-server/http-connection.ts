@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { pipeline, type Transform } from 'node:stream'
-import { getCACertificates } from 'node:tls'
+import { createSecureContext, getCACertificates } from 'node:tls'
 import type { PresentedCertificate } from '../base/client-certificate.ts'
 
 /** What a request of ours to an authorization server may say. */
@@ -43,20 +43,28 @@ const maxHeaderSize = 64 * 1024
 /** Gives back what sends requests with these options; TLS sessions are resumed from one to the next. */
 export function createSender({ ca, certificate }: Omit<ConnectionOptions, 'timeout'>): Send {
   const httpAgent = new HttpAgent({ keepAlive: false })
-  const httpsAgent = new HttpsAgent({
-    keepAlive: false,
-    ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
-    ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
-  })
+  let httpsAgent: HttpsAgent | undefined
+  // Made once: of roots and keys among its options an agent would make it anew for each connection, in some 10 ms.
+  const createHttpsAgent = () =>
+    new HttpsAgent({
+      keepAlive: false,
+      secureContext: createSecureContext({
+        ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
+        ...(certificate && { cert: certificate.certificate, key: certificate.privateKey }),
+      }),
+    })
   return (url, { body, ...init }, signal) => {
     const target = targetOf(url)
     const options = { ...init, ...target, signal, maxHeaderSize }
     const overTls = target.protocol === 'https:'
+    if (overTls) httpsAgent ??= createHttpsAgent()
     const request = overTls
       ? requestHttps({ ...options, agent: httpsAgent })
       : requestHttp({ ...options, agent: httpAgent })
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       request.on('response', resolve).on('error', reject)
+      // An upgrade that nobody asked for ends it without either, and then no timeout would be heard of.
+      request.on('close', () => reject(Object.assign(new Error('closed without an answer'), { code: 'ECONNRESET' })))
     })
     // An alert of the handshake is told by its own name only where nothing waits to be written.
     request.once('socket', (socket) => {
@@ -80,7 +88,8 @@ async function readHead(answer: IncomingMessage): Promise<IncomingAnswer> {
 /** Nobody asks for a packed body; some servers send one all the same. */
 async function unpack(answer: IncomingMessage): Promise<AsyncIterable<Uint8Array>> {
   const encoding = answer.headers['content-encoding']?.toLowerCase()
-  if (encoding === undefined) return answer
+  const isEmpty = [204, 205, 304].includes(answer.statusCode ?? 0) || answer.headers['content-length'] === '0'
+  if (encoding === undefined || isEmpty) return answer
   const { createBrotliDecompress, createUnzip } = await import('node:zlib')
   const unpackers: Readonly<Record<string, () => Transform>> = {
     gzip: createUnzip,
@@ -88,7 +97,7 @@ async function unpack(answer: IncomingMessage): Promise<AsyncIterable<Uint8Array
     deflate: createUnzip,
     br: createBrotliDecompress,
   }
-  const unpacker = unpackers[encoding]
+  const unpacker = Object.hasOwn(unpackers, encoding) ? unpackers[encoding] : undefined
   // A fault of either is a fault of the last, which is read.
   return unpacker ? pipeline(answer, unpacker(), () => {}) : answer
 }

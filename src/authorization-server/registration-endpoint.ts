@@ -8,7 +8,7 @@ import {
 import { GatewayError } from '../base/errors.ts'
 import { Secret } from '../base/secret.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
-import { asResponse, type HttpAnswer } from './http-client.ts'
+import { asResponse, type HttpAnswer, TransportFault } from './http-client.ts'
 import { readRefusal, retryAfterSeconds } from './token-refusal.ts'
 
 type Members = Readonly<Record<string, unknown>>
@@ -58,7 +58,7 @@ export async function registerClient(
       [allowInsecureRequests]: true,
       ...(initialAccessToken !== undefined && { initialAccessToken }),
       [customFetch]: async (url, { method, headers, body }) =>
-        asResponse(await server.http.fetch(url, { method, headers, body })),
+        asResponse(await server.http.fetch(url, { method, headers, body }).catch((error) => throwLost(error))),
     },
   )
   const secrets = [initialAccessToken, metadata.software_statement]
@@ -71,6 +71,19 @@ export async function registerClient(
       reason: `the registration_endpoint answered ${response.status}, without a client_id that can be used`,
     })
   }
+}
+
+/** An answer that broke off, or was too large, was one all the same: the client may well be registered. */
+function throwLost(error: unknown): never {
+  const hasBegun = error instanceof TransportFault ? error.fault === 'INCOMPLETE' : isUnusable(error)
+  if (!hasBegun) throw error
+  throw new LostRegistration('authorization_server_invalid_response', {
+    reason: 'the answer of the registration_endpoint could not be read to its end',
+  })
+}
+
+function isUnusable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'authorization_server_invalid_response'
 }
 
 /**

@@ -56,7 +56,8 @@ const longestLife = 24 * 3_600_000
 
 /** The life that a server's `expires_in` (seconds) means. */
 export function lifeOf(expiresIn: number | undefined, defaultLife: number): number {
-  return Math.min(expiresIn === undefined ? defaultLife : expiresIn * 1000, longestLife)
+  const life = expiresIn === undefined ? defaultLife : expiresIn * 1000
+  return Math.min(Math.max(life, 0), longestLife)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -48,6 +48,32 @@ describe('an exchange is bounded', () => {
     const error = await failureOf(impatient.fetch(server.url))
     expect([error.code, error.options.reason]).toEqual(['authorization_server_unavailable', `${server.url}/: TIMEOUT`])
   })
+})
+
+it('an upgrade that nobody asked for is a broken connection, at once', async () => {
+  const raw = await startRawUpstream((socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+  })
+  onTestFinished(() => raw.stop())
+  await expect(client.fetch(raw.url)).rejects.toMatchObject({ fault: 'ECONNRESET' })
+})
+
+it.each([
+  ['no body', (response: ServerResponse) => response.writeHead(204, { 'content-encoding': 'gzip' }).end()],
+  [
+    'an empty one',
+    (response: ServerResponse) => response.writeHead(200, { 'content-encoding': 'br', 'content-length': '0' }).end(),
+  ],
+])('an answer with %s is none that could be unpacked', async (_, answer) => {
+  server.answer((_request, response) => void answer(response))
+  expect(await (await client.fetch(server.url)).text()).toBe('')
+})
+
+it('an encoding that is called as what every object has is passed over', async () => {
+  server.answer(
+    (_request, response) => void response.writeHead(200, { 'content-encoding': 'constructor' }).end('plain'),
+  )
+  expect(await (await client.fetch(server.url)).text()).toBe('plain')
 })
 
 it.each([

@@ -34,3 +34,7 @@ it('a token is renewed after half of its life and while it is good, and not used
     { numRuns: 2000 },
   )
 })
+
+it('a life that is no number of milliseconds at all is none', () => {
+  expect([-1, -1e306, 0].map((expiresIn) => lifeOf(expiresIn, day))).toEqual([0, 0, 0])
+})

@@ -1,4 +1,4 @@
-import { type ConnectionOptions, rootCertificates } from 'node:tls'
+import { type ConnectionOptions, getCACertificates } from 'node:tls'
 import { type RedisOptions as AllIoredisOptions, Cluster, Redis } from 'ioredis'
 import { hashSlot } from './hash-slot.ts'
 import { parseRedisUrl, type RedisOptions } from './redis-options.ts'
@@ -162,7 +162,7 @@ function tlsOf({ tls }: Pick<RedisOptions, 'tls'>): { readonly tls?: ConnectionO
   const { ca, certificate, private_key: key, server_name: servername } = tls
   return {
     tls: {
-      ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
+      ...(ca !== undefined && { ca: [...getCACertificates(), ca] }),
       ...(certificate !== undefined && { cert: certificate }),
       ...(key && { key: key.read() }),
       ...(servername !== undefined && { servername }),
