@@ -28,7 +28,8 @@ export function readIncludedFiles(main: Source, env: Env): IncludedFiles {
     const pattern = written(entry)
     if (pattern === undefined) continue
     const files = filesOf(pattern, dirname(main.file))
-    if (files.length === 0) findings.push({ path, message: `${shown(entry)} matches no file`, warning: true })
+    // A folder that is not mounted would take its stricter routes away, and a wider route answer in their place.
+    if (files.length === 0) findings.push({ path, message: `${shown(entry)} matches no file` })
     for (const file of files) {
       const identity = identityOf(file)
       if (identity === own) {

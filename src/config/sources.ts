@@ -47,7 +47,7 @@ export function gatherSources(
     values:
       isList && included.length > 0 ? { ...tree(main.values), routes: routes.map(({ value }) => value) } : main.values,
     faults: [...main.faults, ...included.flatMap((source) => faultsOf(source, main))],
-    findings: routes.length > 0 ? findings : findings.map(({ path, message }) => ({ path, message })),
+    findings,
     included,
     fault,
     source(path) {

@@ -220,10 +220,13 @@ describe('include itself', () => {
     expect(told).toBe('main.yaml:1:10: include: takes in ${env:HUNTER}, which does not exist')
   })
 
-  it('is warned of where a pattern matches nothing, and refused where there is no other route', () => {
+  it('is refused where a pattern matches nothing, so that no wider route takes over those requests', () => {
     const told = 'main.yaml:1:10: include: teams/*.yaml matches no file'
-    expect(warningsOf(load({ 'main.yaml': `include: teams/*.yaml\n${own}` }))).toEqual([told])
+    expect(faultsOf({ 'main.yaml': `include: teams/*.yaml\n${own}` })).toEqual([told])
     expect(faultsOf({ 'main.yaml': 'include: teams/*.yaml' })).toContain(told)
+    expect(
+      faultsOf({ 'main.yaml': `include: [r/*.yaml, "teams/*.yaml"]\n${own}`, 'r/a.yaml': file(route('/a')) }),
+    ).toEqual(['main.yaml:1:21: include[1]: teams/*.yaml matches no file'])
   })
 
   it('is told apart in what check prints', async () => {
