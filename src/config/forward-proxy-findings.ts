@@ -1,6 +1,7 @@
-import { isLoopbackName } from '../base/network.ts'
+import { isIP } from 'node:net'
+import { isLoopbackName, Networks } from '../base/network.ts'
 import { type Authority, passKey } from '../routes/host.ts'
-import { canonicalPattern } from '../routes/host-matcher.ts'
+import { createHostMatcher } from '../routes/host-matcher.ts'
 import { type Address, everyAddress, type ListenerOptions } from './listener.ts'
 import type { Finding } from './references.ts'
 
@@ -63,12 +64,12 @@ function passedFindings(passed: readonly Authority[], at: number, { path, proxie
         message: `is this gateway's own address (${listening}), to which requests would come back; remove it`,
       },
     ]
-  const route = proxied.find(({ host }) => canonicalPattern(host ?? '') === authority.host)
+  const route = proxied.find(({ host }) => host !== undefined && createHostMatcher([host])(authority.host))
   if (route)
     return [
       {
         path: place,
-        message: `is the host of ${route.label} too, and its requests would go past that route, without a token; keep one of them`,
+        message: `is a host of ${route.label} too, and its requests would go past that route, without a token; keep one of them`,
       },
     ]
   const isRepeated = passed.slice(0, at).some((earlier) => passKey(earlier) === passKey(authority))
@@ -78,7 +79,17 @@ function passedFindings(passed: readonly Authority[], at: number, { path, proxie
 function isReachedBy(address: Address, { host, port }: Authority): boolean {
   if (address.port !== port) return false
   const own = hostOf(address)
-  return own === host || (isLoopbackName(host) && (isLoopbackName(own) || everyAddress.includes(own)))
+  return isSameHost(own, host) || (isLoopbackName(host) && (isLoopbackName(own) || everyAddress.includes(own)))
+}
+
+/** `[::ffff:10.0.0.7]` leads to whoever listens on `10.0.0.7`, and the other way round. */
+function isSameHost(own: string, host: string): boolean {
+  const address = withoutBrackets(own)
+  return own === host || (isIP(address) !== 0 && new Networks([address]).includes(withoutBrackets(host)))
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
 }
 
 /** As a URL has it. */

@@ -20,8 +20,8 @@ function parseAddress(text: string): Address | undefined {
 
 const address = () => parsedText<Address>('host:port, such as 127.0.0.1:8080 or [::1]:8080', parseAddress)
 
-/** Every address of this machine, to whoever connects to it. */
-export const everyAddress: readonly string[] = ['0.0.0.0', '[::]']
+/** Every address of this machine, to whoever connects to it; as a URL has it, the IPv6-mapped form among them. */
+export const everyAddress: readonly string[] = ['0.0.0.0', '[::]', '[::ffff:0:0]']
 
 const passedExample = 'one host such as intranet.example or intranet.example:8080, without scheme and path'
 
