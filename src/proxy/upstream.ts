@@ -24,7 +24,7 @@ export interface Upstream {
   readonly freshAgent: Agent
   /**
    * The request target for the upstream, from the caller's: prefix dropped and added, every other byte as it came.
-   * @throws GatewayError `invalid_target` for one that is no path
+   * @throws GatewayError `invalid_target` for one that is no path, `ambiguous_target` for one that would look like another host's
    */
   rewrite(target: string): string
   /** The reverse, for a URL in an answer: see `createRelocation`. Missing where `rewrite_location` is off. */
@@ -81,6 +81,9 @@ function rewriteTarget(target: string, base: string, dropped: number): string {
   const query = target.indexOf('?')
   const path = query === -1 ? target : target.slice(0, query)
   const rewritten = base + dropSegments(path, dropped)
+  // Some servers and libraries take `//evil.example/x` for another host's URL: the caller did not write it, dropping made it.
+  if (rewritten.startsWith('//') && !path.startsWith('//'))
+    throw new GatewayError('ambiguous_target', { reason: 'without its prefix the path begins with two slashes' })
   return (rewritten === '' ? '/' : rewritten) + (query === -1 ? '' : target.slice(query))
 }
 

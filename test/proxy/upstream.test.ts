@@ -17,7 +17,8 @@ describe('the path that the upstream gets', () => {
     [{ strip_prefix: '/partner' }, '/partner/partner', '/partner'],
     [{ strip_prefix: '/partner' }, '/%70artner/%70', '/%70'],
     [{ strip_prefix: '/partner' }, '//partner/a', '/a'],
-    [{ strip_prefix: '/partner' }, '/partner//a', '//a'],
+    [{ strip_prefix: '/partner' }, '//partner//a', '//a'],
+    [{ strip_prefix: '/partner', add_prefix: '/v2' }, '/partner//a', '/v2//a'],
     [{ strip_prefix: '/a/b' }, '/a/b/c', '/c'],
     [{ strip_prefix: '/partner', add_prefix: '/v2' }, '/partner', '/v2'],
     [{ strip_prefix: '/partner', add_prefix: '/v2' }, '/partner/', '/v2/'],
@@ -27,6 +28,16 @@ describe('the path that the upstream gets', () => {
     ({ path = '', ...options }: { path?: string; strip_prefix?: string; add_prefix?: string }, target, rewritten) => {
       const upstream = createUpstream(upstreamOptions.parse({ url: `http://upstream.example${path}`, ...options }))
       expect(upstream.rewrite(target)).toBe(rewritten)
+    },
+  )
+
+  test.each(['/partner//evil.example/x', '/partner//', '/partner///a?b'])(
+    'is never that of another host: %s',
+    (target) => {
+      const upstream = createUpstream(
+        upstreamOptions.parse({ url: 'http://upstream.example', strip_prefix: '/partner' }),
+      )
+      expect(() => upstream.rewrite(target)).toThrow(expect.objectContaining({ code: 'ambiguous_target' }))
     },
   )
 
