@@ -163,7 +163,13 @@ export function relocate(
         trustedPeer: isTrustedPeer(request, listener.trustedProxies),
         encrypted: isEncrypted(request),
         publicUrl: listener.options.public_url,
-        host: reading.authority,
+        ownHost: isNamed(route, reading, request) ? reading.authority : undefined,
       })
-  return url === undefined ? location : (route.upstream.relocate?.(location, url) ?? location)
+  return route.upstream.relocate?.(location, url) ?? location
+}
+
+/** True if the route has the request's host for its own, by its full name, and the port is no invention of the caller's. */
+function isNamed({ host }: Route, { authority }: Reading, { socket }: IncomingMessage): boolean {
+  const port = /:(\d+)$/.exec(authority)?.[1]
+  return host !== undefined && !host.startsWith('*.') && (port === undefined || Number(port) === socket.localPort)
 }

@@ -1,7 +1,7 @@
 /**
  * What becomes of a URL in an answer, where callers know the upstream as `callerUrl`: the upstream's own origin, and the
  * path that the gateway puts before theirs, are turned back into what the caller used. Any other URL stays as it is, and so
- * does a relative one, of which nobody can tell whether the upstream knows where it stands.
+ * does a relative one, of which nobody can tell whether the upstream knows where it stands. Where `callerUrl` is empty, the path alone is given.
  */
 export type Relocation = (location: string, callerUrl: string) => string
 
@@ -23,8 +23,15 @@ export function createRelocation({ url, base, prefix }: RelocationOptions): Relo
     if (own === undefined) return location
     const rest = location.slice(own.length)
     const isMine = rest.startsWith(base) && endsPart(rest, base.length)
-    return isMine ? `${callerUrl}${prefix}${rest.slice(base.length)}` : location
+    if (!isMine) return location
+    const path = `${prefix}${rest.slice(base.length)}`
+    return callerUrl === '' ? pathAlone(path) : `${callerUrl}${path}`
   }
+}
+
+/** Browsers take what begins with two slashes for another host, backslashes count, and tabs between them do not. */
+function pathAlone(path: string): string {
+  return `/${path.replace(/^[/\\\s]+/, '')}`
 }
 
 /** `https://api.example.com.evil.example` and `https://api.example.com@evil.example` begin with an origin, and are others. */

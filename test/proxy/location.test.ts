@@ -67,12 +67,35 @@ describe('prefixes are turned back', () => {
   })
 })
 
+describe('where nobody knows what callers use, the path alone is given', () => {
+  const { relocate } = createUpstream(upstreamOptions.parse('https://api.example'))
+
+  test.each([
+    ['https://api.example/a?b#c', '/a?b#c'],
+    ['https://api.example', '/'],
+    ['https://api.example?a', '/?a'],
+    ['https://api.example#a', '/#a'],
+    ['https://api.example//evil.example/a', '/evil.example/a'],
+    ['https://api.example/\\evil.example/a', '/evil.example/a'],
+    ['https://api.example/\t/evil.example/a', '/evil.example/a'],
+    ['https://evil.example/a', 'https://evil.example/a'],
+  ])('%j', (location, expected) => {
+    expect(relocate?.(location, '')).toBe(expected)
+  })
+})
+
 test('rewrite_location: false leaves all as it is', () => {
   expect(relocateWith({ url: 'https://a', rewrite_location: false })('https://a/x')).toBe('off')
 })
 
 describe('what callers use is', () => {
-  const asked = { rawHeaders: [], trustedPeer: false, encrypted: false, publicUrl: undefined, host: 'asked.example:81' }
+  const asked = {
+    rawHeaders: [],
+    trustedPeer: false,
+    encrypted: false,
+    publicUrl: undefined,
+    ownHost: 'own.example:81',
+  }
   const forwarded = ['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'seen.example']
 
   test.each([
@@ -82,19 +105,33 @@ describe('what callers use is', () => {
       'https://api.example/gw',
     ],
     ['what a trusted proxy saw', { rawHeaders: forwarded, trustedPeer: true }, 'https://seen.example'],
-    ['nothing that a stranger claims', { rawHeaders: forwarded }, 'http://asked.example:81'],
+    ['nothing that a stranger claims', { rawHeaders: forwarded }, 'http://own.example:81'],
     [
       'nothing of which there are two',
       { rawHeaders: [...forwarded, 'x-forwarded-host', 'other.example'], trustedPeer: true },
-      'https://asked.example:81',
+      'https://own.example:81',
     ],
     [
       'nothing that is a list',
       { rawHeaders: ['X-Forwarded-Host', 'a.example, b.example'], trustedPeer: true },
-      'http://asked.example:81',
+      'http://own.example:81',
     ],
-    ['the Host of the request', { encrypted: true }, 'https://asked.example:81'],
-    ['unknown without one', { host: '' }, undefined],
+    [
+      'no scheme but those of the web',
+      {
+        rawHeaders: ['X-Forwarded-Proto', 'ftp', 'X-Forwarded-Host', 'seen.example'],
+        trustedPeer: true,
+        encrypted: true,
+      },
+      'https://seen.example',
+    ],
+    ['the host that the route names', { encrypted: true }, 'https://own.example:81'],
+    ['left open without one', { ownHost: undefined }, ''],
+    [
+      'left open, whatever scheme a proxy tells',
+      { ownHost: undefined, rawHeaders: forwarded.slice(0, 2), trustedPeer: true },
+      '',
+    ],
   ])('%s', (_, given, expected) => {
     expect(callerUrl({ ...asked, ...given })).toBe(expected)
   })
