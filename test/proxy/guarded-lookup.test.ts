@@ -40,21 +40,25 @@ test('a name that turns out to be this machine is not called', async () => {
   await upstream.stop()
 })
 
-test.each(['127.8.8.8', '0.0.0.0', '::', '::ffff:7f00:1', '169.254.169.254', 'fe80::1', '::ffff:169.254.169.254'])(
-  'nor is %s, and it is told both ways in which Node asks',
-  async (address) => {
-    const lookup = createGuardedLookup(pointingTo(address))
-    for (const all of [true, false]) {
-      const error = await new Promise((resolve) => lookup('intranet.example', { all }, resolve))
-      expect(error).toMatchObject({ code: 'ELEADSHERE' })
-    }
-  },
-)
+test.each([
+  ...['127.8.8.8', '0.0.0.0', '::', '::1', '::ffff:7f00:1', '169.254.169.254', 'fe80::1', '::ffff:169.254.169.254'],
+  ...['fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '::ffff:100.100.100.200', '168.63.129.16'],
+  ...['::7f00:1', '::169.254.169.254', '64:ff9b::127.0.0.1', '64:ff9b::7f08:808', '64:ff9b::a9fe:a9fe'],
+])('nor is %s, and it is told both ways in which Node asks', async (address) => {
+  const lookup = createGuardedLookup(pointingTo(address))
+  for (const all of [true, false]) {
+    const error = await new Promise((resolve) => lookup('intranet.example', { all }, resolve))
+    expect(error).toMatchObject({ code: 'ELEADSHERE' })
+  }
+})
 
 test('a name that says so by itself is, and so are all other addresses', async () => {
   const upstream = await startUpstream()
   expect(await reach('localhost', upstream.port, createGuardedLookup())).toBe('200')
-  for (const address of ['10.0.0.7', '192.0.2.1', '2001:db8::1'])
+  for (const address of [
+    ...['10.0.0.7', '192.0.2.1', '2001:db8::1', '::ffff:10.0.0.7', '64:ff9b::c000:201'],
+    ...['fd00:ec3::1', 'fd20:cf::1', '100.100.100.201', '168.63.129.17'],
+  ])
     expect(
       await new Promise((resolve) => createGuardedLookup(pointingTo(address))('a.example', { all: true }, resolve)),
     ).toBeNull()
