@@ -26,11 +26,21 @@ export function chooseRoute({ listener, outcome }: Exchange, reading: Reading): 
  * would refuse it. Where that one lets such requests on, it is as good as a route of its own, which asks for no token and sends none.
  */
 function findPreflight(routes: Listener['routes'], reading: Reading): Route | undefined {
-  if (reading.preflightFor === undefined) return undefined
+  if (reading.preflightFor === undefined || isListed(routes, reading)) return undefined
   try {
     return routes.match({ ...reading, methods: [reading.preflightFor] }).preflight
   } catch (error) {
     if (error instanceof GatewayError) return undefined
+    throw error
+  }
+}
+
+/** True if a route lists OPTIONS itself, whose callers are then asked for what it says; and for a path that may be one of its own. */
+function isListed(routes: Listener['routes'], reading: Reading): boolean {
+  try {
+    return routes.match(reading).methods?.includes('OPTIONS') ?? false
+  } catch (error) {
+    if (error instanceof GatewayError) return error.code === 'ambiguous_target'
     throw error
   }
 }

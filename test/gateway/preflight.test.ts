@@ -41,6 +41,8 @@ routes:
   - { listener: main, path: /pages/**, ${near}, browsers: true, preflight: forward, ${rest} }
   - { listener: main, path: /swap/**, require: any_token, token: { client: legacy }, preflight: forward, forwarded_headers: true, ${rest} }
   - { listener: main, path: /swap/inner/**, require: any_token, token: { client: legacy }, ${rest} }
+  - { listener: main, path: /listed/**, methods: [GET], require: any_token, preflight: forward, ${rest} }
+  - { listener: main, path: /listed/**, methods: [OPTIONS], require: { scopes: [customer.write] }, ${rest} }
   - { listener: elsewhere, path: /**, require: any_token, callers: { networks: [192.0.2.0/24] }, preflight: forward, ${rest} }
 `,
     { env: { SECRET: sso.client.client_secret } },
@@ -112,6 +114,12 @@ describe('where it goes no further', () => {
     )
     expectRefused(await options('/closed/7'), 401)
     expectRefused(await options('/nowhere'), 404)
+  })
+
+  it('is a path of which another route lists OPTIONS, and asks for a token', async () => {
+    expectRefused(await options('/listed/7'), 401)
+    expect(gateway.lastLine()).toMatchObject({ route: '/listed/** OPTIONS' })
+    expect(gateway.lastLine()).not.toHaveProperty('preflight')
   })
 
   it('is a caller from elsewhere', async () => {
