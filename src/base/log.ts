@@ -40,8 +40,10 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
   let gathered: (string | (() => string))[] = []
   let dropped = 0
   let closed = false
-  const pass = () => {
+  const pass = (isEnd = false) => {
     unpassed.delete(pass)
+    // Nobody is there any more to whom a thread could tell that it has written.
+    if (isEnd) Object.assign(output, { sync: true })
     const lines = gathered
     gathered = []
     let text = ''
@@ -63,25 +65,35 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
     if (closed) return
     if (gathered.push(line) >= gathering.lines) pass()
     else if (gathered.length === 1) {
-      setTimeout(pass, gathering.time).unref()
+      setTimeout(() => pass(), gathering.time).unref()
       unpassed.add(pass)
     }
   }
   passAtExit()
-  const output = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
-  output.on('drop', (lines: string) => {
-    dropped += lines.split('\n').length - 1
-  })
-  output.on('drain', () => {
-    if (dropped > 0)
-      output.write(`{"level":"warn","lines":${dropped},"msg":"log lines dropped"}
-`)
-    dropped = 0
-  })
+  const open = () => {
+    const opened = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
+    opened.on('drop', (lines: string) => {
+      dropped += lines.split('\n').length - 1
+    })
+    opened.on('drain', () => {
+      if (dropped > 0) opened.write(`{"level":"warn","lines":${dropped},"msg":"log lines dropped"}\n`)
+      dropped = 0
+    })
+    // A full disk costs lines of the log, and not the process: left alone, the output would end it, and then try for ever, at
+    // its exit, to write what it could not.
+    opened.on('error', () => {
+      if (opened !== output) return
+      dropped++
+      output = open()
+      opened.destroy()
+    })
+    return opened
+  }
+  let output = open()
   return {
     write: gather,
     writeLater: gather,
-    flush: pass,
+    flush: () => pass(),
     async close() {
       closed = true
       pass()
@@ -97,7 +109,7 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
 }
 
 /** What passes on the lines of each output that has gathered some. */
-const unpassed = new Set<() => void>()
+const unpassed = new Set<(isEnd: boolean) => void>()
 
 /** Ahead of the hook, one for all outputs, by which they write what they have when the process ends. */
 function passAtExit(): void {
@@ -105,7 +117,7 @@ function passAtExit(): void {
 }
 
 function passAll(): void {
-  for (const pass of unpassed) pass()
+  for (const pass of unpassed) pass(true)
 }
 
 /** Where the logs that are made here write, and what stands in each of their lines. */

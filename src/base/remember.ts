@@ -1,5 +1,5 @@
 export interface RememberOptions {
-  /** How many texts are remembered; all further ones are worked out each time. Default: 1000. */
+  /** How many texts are remembered at once. Default: 1000. */
   readonly most?: number
   /** How long such a text may be, in characters. Default: 64. */
   readonly longest?: number
@@ -7,7 +7,7 @@ export interface RememberOptions {
 
 /**
  * A pure function of a text, which remembers its results: for what is asked again and again, such as the names of headers.
- * A caller who thinks up names can fill the memory; then it is as if there were none.
+ * When the memory is full it begins anew, so that a caller who thinks up names cannot keep it from the others.
  */
 export function remember<Result>(
   work: (text: string) => Result,
@@ -18,7 +18,9 @@ export function remember<Result>(
     const found = known.get(text)
     if (found) return found.result
     const result = work(text)
-    if (known.size < most && text.length <= longest) known.set(text, { result })
+    if (text.length > longest) return result
+    if (known.size >= most) known.clear()
+    known.set(text, { result })
     return result
   }
 }

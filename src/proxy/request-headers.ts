@@ -71,6 +71,9 @@ export interface OutgoingToken {
   readonly value: string
 }
 
+/** There may be thousands of routes, and each remembers for itself. */
+const ofEachRoute = { most: 64 }
+
 /** Makes a route's header policy ready. */
 export function compileHeaderPolicy({ tokenHeader, ...options }: HeaderPolicyOptions): HeaderPolicy {
   const { bare = false, forwardAuthorization = true, reservedHeaders, identityHeaders } = options
@@ -93,7 +96,7 @@ export function compileHeaderPolicy({ tokenHeader, ...options }: HeaderPolicyOpt
     if (isStripped(folded)) return { lower, passes: 'never' }
     if (!isForwarded(folded)) return { lower, passes: 'always' }
     return { lower, passes: forwardedHeaders && folded === lower ? 'believed' : 'never' }
-  })
+  }, ofEachRoute)
   return { ...options, ...(!bare && onTokenRoute && { tokenHeader }), forwardedHeaders, judge }
 }
 

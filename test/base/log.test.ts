@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -196,4 +197,29 @@ test('a line below the level of its log is not written, and one for a log that w
   expect(output.entries()).toEqual([])
   createLineLog(createLog(output).child({ from: 'elsewhere' }))('info', { route: 'a' }, 'request')
   expect(output.entries()).toMatchObject([{ level: 'info', from: 'elsewhere', route: 'a', msg: 'request' }])
+})
+
+test.runIf(existsSync('/dev/full'))('a full disk costs lines, and neither the process nor its end', async () => {
+  const full = openSync('/dev/full', 'w')
+  const program = `
+    import { createLog, createLogOutput } from ${JSON.stringify(module)}
+    const output = createLogOutput(); const log = createLog(output)
+    for (let line = 0; line < 3; line++) {
+      log.info('lost')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    process.stderr.write('alive')
+    log.info('last')
+    await output.close()
+    process.exit(0)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+  let told = ''
+  child.stderr?.on('data', (piece) => {
+    told += piece
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  const [exitCode] = await once(child, 'close')
+  clearTimeout(timer)
+  expect([told.includes('alive'), exitCode]).toEqual([true, 0])
 })

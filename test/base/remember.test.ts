@@ -27,15 +27,18 @@ test('a result that is nothing is remembered like any other', () => {
   expect([ask('a'), ask('a'), asked]).toEqual([undefined, undefined, 1])
 })
 
-test('so many are remembered and no more, and the first ones stay', () => {
+test('so many are remembered and no more, and then it begins anew, so that nobody can keep the others out', () => {
   const { asked, ask } = counted({ most: 2 })
-  for (let turn = 0; turn < 3; turn++) for (const text of ['a', 'b', 'c']) ask(text)
-  expect(asked).toEqual(['a', 'b', 'c', 'c', 'c'])
+  for (const text of ['junk-1', 'junk-2', 'host', 'host', 'accept', 'host', 'accept']) ask(text)
+  expect(asked).toEqual(['junk-1', 'junk-2', 'host', 'accept'])
 })
 
 test('a thousand are remembered where nothing else is said', () => {
   const { asked, ask } = counted()
-  for (let turn = 0; turn < 2; turn++) for (let name = 0; name < 1001; name++) ask(`x-${name}`)
+  for (let turn = 0; turn < 2; turn++) for (let name = 0; name < 1000; name++) ask(`x-${name}`)
+  expect(asked).toHaveLength(1000)
+  ask('one more')
+  ask('x-0')
   expect(asked).toHaveLength(1002)
 })
 
