@@ -43,6 +43,8 @@ routes:
   - { listener: main, path: /swap/inner/**, require: any_token, token: { client: legacy }, ${rest} }
   - { listener: main, path: /listed/**, methods: [GET], require: any_token, preflight: forward, ${rest} }
   - { listener: main, path: /listed/**, methods: [OPTIONS], require: { scopes: [customer.write] }, ${rest} }
+  - { listener: main, path: /listed/inner/**, methods: [GET], require: any_token, preflight: forward, ${rest} }
+  - { listener: main, path: /listed/inner/**, methods: [OPTIONS], require: any_token, ${rest} }
   - { listener: elsewhere, path: /**, require: any_token, callers: { networks: [192.0.2.0/24] }, preflight: forward, ${rest} }
 `,
     { env: { SECRET: sso.client.client_secret } },
@@ -120,6 +122,7 @@ describe('where it goes no further', () => {
     expectRefused(await options('/listed/7'), 401)
     expect(gateway.lastLine()).toMatchObject({ route: '/listed/** OPTIONS' })
     expect(gateway.lastLine()).not.toHaveProperty('preflight')
+    expectRefused(await options('/listed//inner/7'), 400)
   })
 
   it('is a caller from elsewhere', async () => {
