@@ -12,7 +12,7 @@ export interface HttpInit {
 }
 
 export interface ConnectionOptions {
-  /** PEM certificates, added to the system's roots. */
+  /** PEM certificates, added to the roots that Node trusts. */
   readonly ca?: string | undefined
   /** Milliseconds for a whole exchange, from the connection to the end of the body. */
   readonly timeout: number

@@ -8,7 +8,7 @@ import type { PresentedCertificate } from '../base/client-certificate.ts'
 export interface AgentOptions {
   readonly encrypted: boolean
   readonly keepAlive: boolean
-  /** Added to the system's roots. */
+  /** Added to the roots that Node trusts. */
   readonly ca?: string
   /** What is presented to the upstream, if it asks. */
   readonly certificate?: PresentedCertificate | undefined

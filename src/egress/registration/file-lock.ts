@@ -14,7 +14,7 @@ export interface FileLock {
 
 /** Its holder touches it so often; one that nobody has touched for so long is of a process that has died. */
 const touchInterval = 1000
-const deadAfter = 10_000
+export const deadAfter = 10_000
 const lookInterval = 50
 
 export function createFileLock(path: string, clock: Clock): FileLock {

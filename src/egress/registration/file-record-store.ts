@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { Clock } from '../../base/clock.ts'
-import { createFileLock, type FileLock } from './file-lock.ts'
+import { createFileLock, deadAfter, type FileLock } from './file-lock.ts'
 import { type RecordStore, StoreFault } from './record-store.ts'
 
 type Records = Readonly<Record<string, string>>
 
-const mostWaiting = 5000
+/** Longer than it takes to see that whoever locked it has died. */
+const mostWaiting = deadAfter + 2000
 
 /**
  * Records in a file, for the processes of one machine. It is replaced as a whole, so that nobody ever reads half of it, and
