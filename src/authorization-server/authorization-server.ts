@@ -33,7 +33,7 @@ const reached = z.strictObject({
     })
     .optional(),
   allow_http: flag().prefault(false).describe('true: the server may be reached without TLS, beyond loopback too'),
-  tls: z.strictObject({ ca: certificates().describe("PEM, added to the roots that Node trusts") }).optional(),
+  tls: z.strictObject({ ca: certificates().describe('PEM, added to the roots that Node trusts') }).optional(),
   timeout: duration().prefault('5s').describe('for each request to it'),
   client_errors: oneOrMore(text())
     .optional()

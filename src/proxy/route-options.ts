@@ -79,7 +79,7 @@ const upstreamBlock = z.strictObject({
     .describe('up to this size a body is kept, to be sent again when the token was refused; or none'),
   tls: z
     .strictObject({
-      ca: certificates().optional().describe("PEM, added to the roots that Node trusts"),
+      ca: certificates().optional().describe('PEM, added to the roots that Node trusts'),
       server_name: text().optional().describe('the name that its certificate has, where it is not that of the URL'),
       certificate: clientCertificateOptions.certificate.optional(),
       private_key: clientCertificateOptions.private_key.optional(),

@@ -72,7 +72,7 @@ export const redisOptions = z
     database: integer(0, 65_535).optional().describe('instead of the one in the url; a cluster has none'),
     tls: z
       .strictObject({
-        ca: certificates().optional().describe("PEM, added to the roots that Node trusts"),
+        ca: certificates().optional().describe('PEM, added to the roots that Node trusts'),
         certificate: certificates().optional().describe('PEM; the client certificate'),
         private_key: secret().optional().describe('PEM; the key of the client certificate'),
         server_name: text().optional().describe("the name that its certificate has, where it is not the host's"),
