@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
+import { remember } from './remember.ts'
 
 /** Names for networks that everybody means the same by. */
 const named: Record<string, readonly string[]> = {
@@ -17,6 +18,8 @@ export function isNetwork(text: string): boolean {
 /** A set of networks, asked by address. IPv4 addresses in their IPv6-mapped form (`::ffff:10.0.0.1`) count as IPv4. */
 export class Networks {
   readonly #list = new BlockList()
+  // The same few addresses come again and again.
+  readonly #judge = remember((address) => this.#holds(address), { most: 256 })
   /** True if no address is in it. */
   readonly isEmpty: boolean
 
@@ -31,6 +34,10 @@ export class Networks {
 
   /** False for what is no address. */
   includes(address: string): boolean {
+    return this.#judge(address)
+  }
+
+  #holds(address: string): boolean {
     const plain = plainAddress(address)
     const family = isIP(plain)
     return family !== 0 && this.#list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
