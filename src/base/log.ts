@@ -80,9 +80,9 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
       dropped = 0
     })
     // A full disk costs lines of the log, and not the process: left alone, the output would end it, and then try for ever, at
-    // its exit, to write what it could not.
-    opened.on('error', () => {
-      if (opened !== output) return
+    // its exit, to write what it could not. Where nobody reads any more (EPIPE), it falls silent by itself.
+    opened.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (opened !== output || code === 'EPIPE') return
       dropped++
       output = open()
       opened.destroy()

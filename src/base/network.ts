@@ -18,8 +18,8 @@ export function isNetwork(text: string): boolean {
 /** A set of networks, asked by address. IPv4 addresses in their IPv6-mapped form (`::ffff:10.0.0.1`) count as IPv4. */
 export class Networks {
   readonly #list = new BlockList()
-  // The same few addresses come again and again.
-  readonly #judge = remember((address) => this.#holds(address), { most: 256 })
+  // The same few addresses come again and again; there may be as many sets of networks as there are routes.
+  readonly #judge = remember((address) => this.#holds(address), { most: 16 })
   /** True if no address is in it. */
   readonly isEmpty: boolean
 

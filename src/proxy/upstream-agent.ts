@@ -29,7 +29,7 @@ export interface UpstreamAgent {
 const idleMilliseconds = 4000
 
 /**
- * An agent for one upstream alone, so that no other upstream's idle streams starve it, and without a limit on how many
+ * An agent for one origin alone, so that no other one's idle streams starve it, and without a limit on how many
  * connections are open.
  */
 export function createUpstreamAgent(options: AgentOptions): UpstreamAgent {

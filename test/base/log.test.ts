@@ -223,3 +223,20 @@ test.runIf(existsSync('/dev/full'))('a full disk costs lines, and neither the pr
   clearTimeout(timer)
   expect([told.includes('alive'), exitCode]).toEqual([true, 0])
 })
+
+test('once nobody reads it any more, nothing is tried for the log, and the process goes on', async () => {
+  const { child, told } = start(`
+    const { write } = fs
+    let writes = 0
+    fs.write = (...given) => { writes++; return write(...given) }
+    const log = createLog()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (let line = 0; line < 10; line++) {
+      log.info('unread')
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    say(String(writes)); process.exit(3)`)
+  child.stdout.destroy()
+  const [exitCode] = await once(child, 'close')
+  expect([told(), exitCode]).toEqual(['1', 3])
+})
