@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { attachTo, isRefused, serverOptions } from './attach.ts'
 import { GatewayError } from './base/errors.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Turn } from './exchange.ts'
 import type { Listener } from './listener.ts'
 import { headerValues } from './proxy/header-names.ts'
 import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
@@ -39,18 +39,18 @@ export interface GatewayListener {
   attach(server: Server, options?: AttachOptions): void
 }
 
-/** The last response of each connection: answers go out in the order of the requests, and so they are worked on. */
-const lastOn = new WeakMap<object, { response: ServerResponse }>()
+/** The last turn on each connection: answers go out in the order of the requests, and so they are worked on. */
+const lastOn = new WeakMap<object, { turn: Turn }>()
 
 /** Takes the place of the last one, which it gives back. */
-function followLast(socket: object, response: ServerResponse): ServerResponse | undefined {
+function followLast(socket: object, turn: Turn): Turn | undefined {
   const last = lastOn.get(socket)
   if (!last) {
-    lastOn.set(socket, { response })
+    lastOn.set(socket, { turn })
     return undefined
   }
-  const { response: previous } = last
-  last.response = response
+  const { turn: previous } = last
+  last.turn = turn
   return previous
 }
 
@@ -70,7 +70,8 @@ export function createDoor(
       request.socket.destroy()
       return
     }
-    const previous = followLast(request.socket, response)
+    const turn: Turn = { response }
+    const previous = followLast(request.socket, turn)
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
     void onItsWay({
       request,
@@ -81,6 +82,7 @@ export function createDoor(
       requestId: randomUUID(),
       startedAt: performance.now(),
       outcome: { code: 'ok' },
+      turn,
       previous,
       next,
       upgrade,
@@ -96,6 +98,8 @@ export function createDoor(
       exchange.request.socket.destroy()
     } finally {
       parts.inFlight.end()
+      // An idle connection holds nothing of its last request, and no request anything of the one before it.
+      if (exchange.response.writableFinished) exchange.turn.response = undefined
     }
   }
   const handler = (request: IncomingMessage, response: ServerResponse) => take(request, response)

@@ -110,7 +110,8 @@ async function handleRequest(exchange: Exchange): Promise<void> {
  */
 function ownTurn({ response, previous, upgrade }: Exchange): Promise<void> | undefined {
   if (upgrade) return upgrade.turn()
-  return !previous || previous.writableFinished || previous.destroyed ? undefined : turnAfter(previous, response)
+  const earlier = previous?.response
+  return !earlier || earlier.writableFinished || earlier.destroyed ? undefined : turnAfter(earlier, response)
 }
 
 async function turnAfter(previous: ServerResponse, response: ServerResponse): Promise<void> {

@@ -134,6 +134,7 @@ describe('the house', () => {
       express: /^admin\//,
       'prom-client': /^admin\/((process|summed)-)?metrics\.ts$/,
       'http-proxy-middleware': /^proxy\/middleware-engine\.ts$/,
+      undici: /^proxy\/(undici-engine|upstream-clients)\.ts$/,
       'proxy-addr': /^proxy\/forwarded\.ts$/,
       oauth4webapi: /^authorization-server\//,
       jose: /^authorization-server\//,

@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../base/errors.ts'
 import { hopByHopHeaders, isProxyHeader } from '../base/header-lists.ts'
 import { remember } from '../base/remember.ts'
 import { connectionOptions, headerValues, isHeaderName, isHeaderValue } from './header-names.ts'
+import type { UpstreamAnswer } from './upstream-answer.ts'
 
 /** What a URL in an answer becomes. */
 type Relocate = ((location: string) => string) | undefined
@@ -27,8 +27,8 @@ const mostHeaders = 1000
  * @throws GatewayError `upstream_invalid_response` for what cannot be passed on with one unambiguous length
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-6.3
  */
-export function readAnswerHead(answer: IncomingMessage, method: string, relocate?: Relocate): AnswerHead {
-  const { statusCode: status = 0, statusMessage = '', httpVersion, rawHeaders } = answer
+export function readAnswerHead(answer: UpstreamAnswer, method: string, relocate?: Relocate): AnswerHead {
+  const { statusCode: status, statusMessage, httpVersion, rawHeaders } = answer
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalidAnswer(`it is HTTP/${httpVersion}`)
   if (status < 200 || status > 599) throw invalidAnswer(`the status is ${status}`)
   if (isTooMany(rawHeaders)) throw invalidAnswer('too many headers')
@@ -78,7 +78,7 @@ const judgeName = remember((name) => {
 })
 
 /** @throws GatewayError where there is more than one way to tell */
-function readLength({ rawHeaders, httpVersion }: IncomingMessage): number | undefined {
+function readLength({ rawHeaders, httpVersion }: UpstreamAnswer): number | undefined {
   const encodings = headerValues(rawHeaders, 'transfer-encoding')
   const lengths = headerValues(rawHeaders, 'content-length')
   if (lengths.length > 1 || !lengths.every((length) => /^\d{1,15}$/.test(length)))

@@ -1,14 +1,14 @@
-import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { AnswerHead } from './answer-head.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
+import type { UpstreamAnswer } from './upstream-answer.ts'
 
 export interface AnswerSending {
   readonly exchange: ForwardRequest
-  readonly answer: IncomingMessage
+  readonly answer: UpstreamAnswer
   readonly head: AnswerHead
   readonly watch: SilenceWatch
   fail(error: GatewayError): void
@@ -22,12 +22,14 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   const { response, upstream } = exchange
   const { idle } = upstream.timeouts
   let left = head.length ?? Number.POSITIVE_INFINITY
+  let stopped = false
 
   const upstreamIsSilent = () => fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' }))
   const callerIsSilent = () =>
     fail(new GatewayError('caller_gone', { reason: 'the caller takes no more of the answer' }))
 
   function onData(chunk: Buffer): void {
+    if (stopped) return
     clearImmediate(flush)
     left -= chunk.length
     if (left === 0) {
@@ -41,6 +43,7 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
     }
   }
   function onDrain(): void {
+    if (stopped) return
     watch.expect(idle, upstreamIsSilent)
     answer.resume()
   }
@@ -51,24 +54,21 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   }
   function onEnd(): void {
     clearImmediate(flush)
-    if (answer.complete && !response.writableEnded) end()
+    if (!stopped && !response.writableEnded) end()
   }
-  function onClose(): void {
+  function onBroken(): void {
     // Ending the answer here would make a whole one of the half.
-    if (!answer.complete) fail(new GatewayError('upstream_unreachable', { reason: 'the answer broke off' }))
+    fail(new GatewayError('upstream_unreachable', { reason: 'the answer broke off' }))
   }
 
   response.writeHead(head.status, head.reason, head.rawHeaders)
   // An event stream has its head at once; an answer whose body is here already goes out in one piece with it.
   const flush = setImmediate(() => head.hasBody && flushHead(response))
   watch.expect(idle, upstreamIsSilent)
-  answer.on('end', onEnd).on('close', onClose)
-  if (head.hasBody) answer.on('data', onData)
-  else answer.resume()
+  answer.read({ onData, onEnd, onBroken })
   return () => {
+    stopped = true
     clearImmediate(flush)
-    response.off('drain', onDrain)
-    answer.off('data', onData).off('end', onEnd).off('close', onClose)
   }
 }
 
@@ -76,11 +76,15 @@ const mostDropped = 64 * 1024
 const dropMilliseconds = 2000
 
 /** Reads an answer that goes to nobody to its end, so that its connection can be kept; one that is long is cut off. */
-export function dropAnswer(answer: IncomingMessage, clock: Clock): void {
+export function dropAnswer(answer: UpstreamAnswer, clock: Clock): void {
   const cancel = clock.setTimeout(() => answer.destroy(), dropMilliseconds)
   let dropped = 0
-  answer.once('close', cancel).on('data', (chunk: Buffer) => {
-    dropped += chunk.length
-    if (dropped > mostDropped) answer.destroy()
+  answer.read({
+    onData(chunk) {
+      dropped += chunk.length
+      if (dropped > mostDropped) answer.destroy()
+    },
+    onEnd: cancel,
+    onBroken: cancel,
   })
 }

@@ -1,4 +1,4 @@
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -13,6 +13,8 @@ import { sendBody, sendKeptBody, whenConnected } from './request-body.ts'
 import { createSilenceWatch } from './silence.ts'
 import { readUpgradeAnswer } from './upgrade-answer.ts'
 import { startTunnel } from './upgrade-tunnel.ts'
+import type { UpstreamAgent } from './upstream-agent.ts'
+import type { UpstreamAnswer } from './upstream-answer.ts'
 
 /** How an attempt ended. */
 export type AttemptResult =
@@ -31,25 +33,28 @@ type Remedy = 'connection' | 'token'
 /** One sending of a request to its upstream, as the engine knows it. One caller can be served by several. */
 export interface Attempt {
   readonly exchange: ForwardRequest
-  readonly agent: Agent
+  readonly connections: UpstreamAgent
   /** True once it is over. */
   isOver(): boolean
   /** There is a connection for the request, be it open or not yet. */
   onConnection(outgoing: ClientRequest): void
-  onAnswer(answer: IncomingMessage): void
-  onError(error: unknown): void
+  /** Its head has been written, and there is no body: for engines that write it by themselves. */
+  onSent(): void
+  onAnswer(answer: UpstreamAnswer): void
+  /** `untouched`: on a kept connection, which had been closed before anything came on it. */
+  onError(error: unknown, untouched?: boolean): void
 }
 
 export interface AttemptOptions {
   readonly exchange: ForwardRequest
-  readonly agent: Agent
+  readonly connections: UpstreamAgent
   readonly engine: Engine
   readonly clock: Clock
   onOver(result: AttemptResult): void
 }
 
 /** Begins an attempt, and tells once how it ended. */
-export function startAttempt({ exchange, agent, engine, clock, onOver }: AttemptOptions): void {
+export function startAttempt({ exchange, connections, engine, clock, onOver }: AttemptOptions): void {
   const { request, response, upstream, framing } = exchange
   const watch = createSilenceWatch(clock)
   const undo: (() => void)[] = []
@@ -57,7 +62,7 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
   let end: ReturnType<Engine['start']> | undefined
   let proxyRequest: ClientRequest | undefined
   let bytesBefore = 0
-  let answer: IncomingMessage | undefined
+  let answer: UpstreamAnswer | undefined
 
   function settle(result: AttemptResult): void {
     if (over) return
@@ -65,7 +70,7 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
     watch.stop()
     for (const each of undo) each()
     const answered = 'status' in result || result.remedy === 'token'
-    end?.(answered && proxyRequest?.writableFinished === true)
+    end?.(answered && proxyRequest?.writableFinished !== false)
     onOver(result)
   }
   function fail(error: GatewayError, remedy?: Remedy): void {
@@ -106,8 +111,7 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
     }
     undo.push(sendBody({ exchange, proxyRequest: outgoing, watch: bodyWatch, fail }))
   }
-  function onAnswer(incoming: IncomingMessage): void {
-    incoming.on('error', () => {})
+  function onAnswer(incoming: UpstreamAnswer): void {
     if (over || answer) {
       incoming.destroy()
       return
@@ -122,7 +126,6 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
         return
       }
       response.on('finish', onFinish)
-      undo.push(() => response.off('finish', onFinish))
       undo.push(sendAnswer({ exchange, answer: incoming, head, watch, fail }))
     } catch (error) {
       fail(error instanceof GatewayError ? error : proxyError(error))
@@ -147,21 +150,27 @@ export function startAttempt({ exchange, agent, engine, clock, onOver }: Attempt
   function onFinish(): void {
     settle({ status: response.statusCode })
   }
-  function onError(cause: unknown): void {
+  function onError(cause: unknown, untouched = isUntouched()): void {
     // Whether an answer that has begun is whole, it says itself: an upstream may well stop reading once it has answered.
     if (answer) return
-    const untouched = proxyRequest?.reusedSocket === true && proxyRequest.socket?.bytesRead === bytesBefore
-    fail(proxyError(cause), untouched && isClosedConnection(cause) ? 'connection' : undefined)
+    const error = cause instanceof GatewayError ? cause : proxyError(cause)
+    fail(error, untouched && isClosedConnection(cause) ? 'connection' : undefined)
+  }
+  function isUntouched(): boolean {
+    return proxyRequest?.reusedSocket === true && proxyRequest.socket?.bytesRead === bytesBefore
   }
   function onGone(): void {
-    fail(new GatewayError('caller_gone'))
+    // Every response is closed in the end, and an error made for each would cost more than all else here.
+    if (!over) fail(new GatewayError('caller_gone'))
   }
 
   response.on('close', onGone)
-  undo.push(() => response.off('close', onGone))
   const { sendBefore = Number.POSITIVE_INFINITY } = exchange
   const patience = Math.min(upstream.timeouts.connect, sendBefore - clock.now())
   watch.expect(patience, () => timeOut('no connection'))
-  end = engine.start({ exchange, agent, isOver: () => over, onConnection, onAnswer, onError })
+  end = engine.start({
+    ...{ exchange, connections, isOver: () => over },
+    ...{ onConnection, onSent: awaitAnswer, onAnswer, onError },
+  })
   if (over) end(false)
 }

@@ -1,4 +1,3 @@
-import type { Agent } from 'node:http'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { type AttemptResult, startAttempt } from './attempt.ts'
@@ -6,8 +5,8 @@ import type { Engine } from './engine.ts'
 import type { Forwarded, ForwardRequest, OutgoingHead } from './exchange.ts'
 import { hasBody } from './framing.ts'
 import { type BodyBudget, keepableLength, processBodyBudget, readBody } from './kept-body.ts'
-import { nodeEngine } from './node-engine.ts'
 import { upgradeHeaders } from './upgrade-request.ts'
+import type { UpstreamAgent } from './upstream-agent.ts'
 
 export type { ForwardRequest } from './exchange.ts'
 
@@ -26,7 +25,13 @@ export interface ForwarderOptions {
   readonly clock?: Clock
   readonly bodyBudget?: BodyBudget
   /** What sends requests, and what sends those for WebSockets. */
-  readonly engines?: { readonly requests: Engine; upgrades(): Promise<Engine> }
+  readonly engines?: { requests(): Promise<Engine>; upgrades(): Promise<Engine> }
+}
+
+/** Commands that forward nothing do without it. */
+async function loadUndiciEngine(): Promise<Engine> {
+  const { undiciEngine } = await import('./undici-engine.ts')
+  return undiciEngine
 }
 
 /** It takes long to load, and many gateways never see a WebSocket. */
@@ -39,31 +44,40 @@ async function loadMiddlewareEngine(): Promise<Engine> {
 export function createForwarder({
   clock = systemClock,
   bodyBudget = processBodyBudget,
-  engines = { requests: nodeEngine, upgrades: loadMiddlewareEngine },
+  engines = { requests: loadUndiciEngine, upgrades: loadMiddlewareEngine },
 }: ForwarderOptions = {}): Forwarder {
+  let requestEngine: Engine | undefined
+  const loadingRequestEngine = engines.requests().then((engine) => {
+    requestEngine = engine
+    return engine
+  })
+  // Each request that waits for it is told.
+  loadingRequestEngine.catch(() => {})
   let loading: Promise<Engine> | undefined
   const upgradeEngine = () => {
     loading ??= engines.upgrades()
     return loading
   }
 
-  function runAttempt(exchange: ForwardRequest, agent: Agent, engine: Engine): Promise<AttemptResult> {
-    return new Promise((resolve) => startAttempt({ exchange, agent, engine, clock, onOver: resolve }))
+  function runAttempt(exchange: ForwardRequest, connections: UpstreamAgent, engine: Engine): Promise<AttemptResult> {
+    return new Promise((resolve) => startAttempt({ exchange, connections, engine, clock, onOver: resolve }))
   }
 
   /** Sent once, or again where the kept connection turns out to be closed. */
   async function send(exchange: ForwardRequest): Promise<AttemptResult> {
-    const { agent, freshAgent } = exchange.upstream
+    const { kept, fresh } = exchange.upstream
     // What becomes a WebSocket is never a connection for the next request.
     if (exchange.upgrade) {
       const headers = { ...exchange.headers, ...upgradeHeaders }
       const engine = await upgradeEngine()
       if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
-      return runAttempt({ ...exchange, headers }, freshAgent, engine)
+      return runAttempt({ ...exchange, headers }, fresh, engine)
     }
-    const result = await runAttempt(exchange, agent, engines.requests)
+    const engine = requestEngine ?? (await loadingRequestEngine)
+    if (exchange.response.destroyed) return { error: new GatewayError('caller_gone') }
+    const result = await runAttempt(exchange, kept, engine)
     const again = 'error' in result && result.remedy === 'connection' && isRepeatable(exchange)
-    return again ? runAttempt(exchange, freshAgent, engines.requests) : result
+    return again ? runAttempt(exchange, fresh, engine) : result
   }
 
   /** Sent, and once more with another token where the upstream refuses the first. That is asked for in any case. */

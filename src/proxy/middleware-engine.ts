@@ -3,13 +3,14 @@ import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware'
 import type { Attempt } from './attempt.ts'
 import type { Engine } from './engine.ts'
 import { RequestView, ResponseSink } from './proxy-view.ts'
+import { answerOf } from './upstream-answer.ts'
 
 /** http-proxy-middleware: for requests for WebSockets. Everything else it does too, at twice the cost of `nodeEngine`. */
 export function createMiddlewareEngine(): Engine {
   const listen: Plugin = (proxy) => {
     proxy.on('error', (error, view) => attemptOf(view)?.onError(error))
     proxy.on('econnreset', (error, view) => attemptOf(view)?.onError(error))
-    proxy.on('proxyRes', (answer, view) => attemptOf(view)?.onAnswer(answer))
+    proxy.on('proxyRes', (answer, view) => attemptOf(view)?.onAnswer(answerOf(answer)))
   }
   const proxy = createProxyMiddleware({
     ws: false,
@@ -20,7 +21,7 @@ export function createMiddlewareEngine(): Engine {
     router: (view, _sink, options) => {
       const attempt = attemptOf(view)
       if (!attempt || attempt.isOver()) throw new Error('the request is over')
-      options.agent = attempt.agent
+      options.agent = attempt.connections.agent
       return { ...attempt.exchange.upstream.target, pathname: attempt.exchange.path }
     },
   })

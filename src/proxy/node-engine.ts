@@ -4,8 +4,9 @@ import type { Attempt } from './attempt.ts'
 import type { Engine } from './engine.ts'
 import type { OutgoingHeaders } from './exchange.ts'
 import type { Framing } from './framing.ts'
+import { answerOf } from './upstream-answer.ts'
 
-/** Node's own client: for all requests but those for WebSockets. */
+/** Node's own client. */
 export const nodeEngine: Engine = {
   name: 'node',
   start(attempt) {
@@ -19,14 +20,15 @@ export const nodeEngine: Engine = {
 }
 
 function send(attempt: Attempt): (isWhole: boolean) => void {
-  const { exchange, agent } = attempt
+  const { exchange, connections } = attempt
+  const { agent } = connections
   const { protocol, hostname, port } = exchange.upstream.target
   const method = exchange.request.method ?? 'GET'
   const headers = rawHeaders(exchange.headers, method, exchange.framing)
   const request = protocol === 'https:' ? httpsRequest : httpRequest
   const outgoing = request({ agent, hostname, port, method, path: exchange.path, headers })
   outgoing.on('error', (error) => attempt.onError(error))
-  outgoing.on('response', (answer) => attempt.onAnswer(answer))
+  outgoing.on('response', (answer) => attempt.onAnswer(answerOf(answer)))
   outgoing.on('socket', () => attempt.onConnection(outgoing))
   return (isWhole) => {
     if (!isWhole) outgoing.destroy()
@@ -40,7 +42,7 @@ const withoutBody: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTI
  * Names and values, alternating, which Node sends as they stand. The framing is said for every method alike: without a
  * length of its own the body of a DELETE, say, would be read as the next request on the connection.
  */
-function rawHeaders(headers: OutgoingHeaders, method: string, framing: Framing): string[] {
+export function rawHeaders(headers: OutgoingHeaders, method: string, framing: Framing): string[] {
   const raw: string[] = []
   for (const name in headers) {
     const value = headers[name] ?? []

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { headerValues } from './header-names.ts'
+import type { UpstreamAnswer } from './upstream-answer.ts'
 
 /** How an upstream refuses an access token. */
 export interface UpstreamRefusal {
@@ -16,7 +16,7 @@ export interface UpstreamRefusal {
 export function readTokenRefusal({
   statusCode,
   rawHeaders,
-}: Pick<IncomingMessage, 'statusCode' | 'rawHeaders'>): UpstreamRefusal | undefined {
+}: Pick<UpstreamAnswer, 'statusCode' | 'rawHeaders'>): UpstreamRefusal | undefined {
   if (statusCode !== 401) return undefined
   const challenges = headerValues(rawHeaders, 'www-authenticate').flatMap(readChallenges)
   if (challenges.some(({ error }) => error === 'insufficient_scope')) return undefined

@@ -21,12 +21,15 @@ export interface AgentOptions {
 /** The connections to one upstream. */
 export interface UpstreamAgent {
   readonly agent: HttpAgent
+  readonly keepAlive: boolean
+  /** For a client that has connections of its own, which it is to treat likewise. */
+  whenRetired(retire: () => void): void
   /** Closes the idle connections; one in use is closed once its answer is there. */
   retire(): void
 }
 
 /** Below the 5 s after which Node, and many others, close an idle connection, perhaps just as a request is sent on it. */
-const idleMilliseconds = 4000
+export const idleMilliseconds = 4000
 
 /**
  * An agent for one origin alone, so that no other one's idle streams starve it, and without a limit on how many
@@ -46,7 +49,7 @@ export function createUpstreamAgent(options: AgentOptions): UpstreamAgent {
     ? new HttpsAgent({ ...connections, ...tls, secureContext: createContext(options) })
     : new HttpAgent(connections)
   takeKeptFirst(agent)
-  return watchIdle(agent)
+  return watchIdle(agent, keepAlive)
 }
 
 /** The one pool of an agent that serves but one upstream. */
@@ -106,15 +109,19 @@ function createContext({ ca, certificate }: AgentOptions): SecureContext | undef
  * request: whoever came next would read what was meant for, or made by, somebody else. Node itself closes a connection on
  * which that happens while it is idle.
  */
-function watchIdle(agent: HttpAgent): UpstreamAgent {
+function watchIdle(agent: HttpAgent, keepAlive: boolean): UpstreamAgent {
+  const others: (() => void)[] = []
   let retired = false
   const keepSocketAlive = agent.keepSocketAlive.bind(agent) as (socket: Duplex) => boolean
   agent.keepSocketAlive = (socket) =>
     !retired && socket.readableLength === 0 && isEstablished(socket) && keepSocketAlive(socket)
   return {
     agent,
+    keepAlive,
+    whenRetired: (retire) => void others.push(retire),
     retire() {
       retired = true
+      for (const retire of others) retire()
       for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
     },
   }

@@ -1,9 +1,9 @@
-import type { Agent } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import type { ClientCertificate } from '../base/client-certificate.ts'
 import { GatewayError } from '../base/errors.ts'
 import { createRelocation, type Relocation } from './location.ts'
 import { tlsServerName, type UpstreamOptions, upstreamCertificate } from './route-options.ts'
+import type { UpstreamAgent } from './upstream-agent.ts'
 import { createUpstreamPools, type UpstreamPools } from './upstream-agents.ts'
 
 /** Where a route's requests go, and how they get there. */
@@ -19,9 +19,9 @@ export interface Upstream {
   /** The longest body, in bytes, that is kept to be sent again when the token was refused. */
   readonly replayBody: number
   /** Keeps connections for the next request. */
-  readonly agent: Agent
+  readonly kept: UpstreamAgent
   /** Makes a new connection for each. */
-  readonly freshAgent: Agent
+  readonly fresh: UpstreamAgent
   /**
    * The request target for the upstream, from the caller's: prefix dropped and added, every other byte as it came.
    * @throws GatewayError `invalid_target` for one that is no path, `ambiguous_target` for one that would look like another host's
@@ -62,11 +62,11 @@ export function createUpstream(
     ownHost: options.host === 'upstream',
     timeouts: options.timeouts,
     replayBody: options.replay_body,
-    get agent() {
-      return agents.current().kept.agent
+    get kept() {
+      return agents.current().kept
     },
-    get freshAgent() {
-      return agents.current().fresh.agent
+    get fresh() {
+      return agents.current().fresh
     },
     rewrite: (target) => rewriteTarget(target, base, dropped),
     relocate: options.rewrite_location

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { ask, sendRaw } from '../harness/raw-client.ts'
 import { startRawUpstream } from '../harness/upstream.ts'
 import { withEachEngine } from '../proxy/engines.ts'
+import { openSockets } from '../proxy/open-sockets.ts'
 import { until } from '../proxy/proxy-server.ts'
 
 const get = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
@@ -108,7 +109,7 @@ withEachEngine(({ keep, proxyTo }) => {
       const proxy = await proxyTo(upstream.url)
       expect((await ask(proxy.port, get)).body).toBe('good')
       push()
-      await until(() => Object.values(proxy.upstream.agent.freeSockets).flat().length === 0)
+      await until(() => openSockets(proxy.upstream).length === 0)
       expect((await ask(proxy.port, get)).body).toBe('good')
       expect(upstream.connections).toHaveLength(2)
     })

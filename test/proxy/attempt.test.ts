@@ -3,11 +3,13 @@ import { expect, test } from 'vitest'
 import type { Attempt } from '../../src/proxy/attempt.ts'
 import type { Engine } from '../../src/proxy/engine.ts'
 import { nodeEngine } from '../../src/proxy/node-engine.ts'
+import { answerOf } from '../../src/proxy/upstream-answer.ts'
 import { createTestClock } from '../harness/clock.ts'
 import { listen } from '../harness/listen.ts'
 import { ask } from '../harness/raw-client.ts'
 import { startUpstream } from '../harness/upstream.ts'
 import { createKeeper } from './keep.ts'
+import { openSockets } from './open-sockets.ts'
 import { until } from './proxy-server.ts'
 
 const { keep, proxyTo } = createKeeper()
@@ -37,7 +39,7 @@ test('a request that cannot be written is 500, and the process goes on', async (
   expect((await ask(proxy.port, get)).status).toBe(500)
   expect(proxy.results).toMatchObject([{ code: 'internal_error' }])
   expect(upstream.requests).toHaveLength(0)
-  expect(Object.keys(proxy.upstream.agent.sockets)).toEqual([])
+  expect(openSockets(proxy.upstream)).toEqual([])
 })
 
 test('what an engine brings after the end is ended, be it a connection, an answer or an error', async () => {
@@ -69,7 +71,7 @@ test('what an engine brings after the end is ended, be it a connection, an answe
   const other = httpRequest({ port, host: '127.0.0.1' }).on('error', () => {})
   const closed = new Promise((resolve) => {
     other.on('response', (incoming) => {
-      attempt?.onAnswer(incoming)
+      attempt?.onAnswer(answerOf(incoming))
       incoming.on('close', resolve)
     })
   })

@@ -21,9 +21,9 @@ const pointingTo =
   }
 
 function reach(name: string, port: number, lookup: LookupFunction): Promise<string> {
-  const { agent, close } = createUpstream(upstreamOptions.parse(`http://${name}:${port}`), { lookup })
+  const { kept, close } = createUpstream(upstreamOptions.parse(`http://${name}:${port}`), { lookup })
   return new Promise<string>((resolve) => {
-    get({ agent, host: name, port }, (answer) => {
+    get({ agent: kept.agent, host: name, port }, (answer) => {
       answer.resume()
       resolve(String(answer.statusCode))
     }).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))

@@ -33,7 +33,7 @@ export interface ProxyServerOptions {
   /** As the configuration writes it. */
   readonly upstream: unknown
   /** What sends requests of either kind; by default what sends them in a gateway. */
-  readonly engine?: Engine
+  readonly engine?: Engine | Promise<Engine>
   readonly clock?: Clock
   readonly policy?: Partial<HeaderPolicyOptions>
   readonly exchange?: Partial<HeaderExchange>
@@ -55,7 +55,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const { engine } = options
   const forwarder = createForwarder({
     clock,
-    ...(engine && { engines: { requests: engine, upgrades: async () => engine } }),
+    ...(engine && { engines: { requests: async () => engine, upgrades: async () => engine } }),
     ...(options.bodyBudget && { bodyBudget: options.bodyBudget }),
   })
   const results: (Forwarded | GatewayError)[] = []

@@ -6,6 +6,7 @@ import { listen } from '../harness/listen.ts'
 import { parseAnswer, sendRaw } from '../harness/raw-client.ts'
 import { startRawUpstream, startUpstream } from '../harness/upstream.ts'
 import { withEachEngine } from './engines.ts'
+import { openSockets } from './open-sockets.ts'
 import { until } from './proxy-server.ts'
 
 const timeouts = { connect: '2s', response: '30s', idle: '60s' }
@@ -158,10 +159,7 @@ withEachEngine(({ keep, proxyTo }) => {
     socket.destroy()
     await until(() => proxy.results.length === 1)
     expect(proxy.results[0]).toMatchObject({ code: 'caller_gone' })
-    await until(
-      () =>
-        Object.keys(proxy.upstream.agent.sockets).length + Object.keys(proxy.upstream.agent.freeSockets).length === 0,
-    )
+    await until(() => openSockets(proxy.upstream).length === 0)
   })
 
   test('an answer leaves no timer behind', async () => {

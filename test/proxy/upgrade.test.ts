@@ -8,7 +8,8 @@ import { readRequests } from '../harness/strict-http.ts'
 import { startRawUpstream } from '../harness/upstream.ts'
 import { openConnection, socketAnswer, socketRequest } from '../harness/web-socket.ts'
 import { withEachEngine } from './engines.ts'
-import { type ProxyServer, until } from './proxy-server.ts'
+import { openSockets } from './open-sockets.ts'
+import { until } from './proxy-server.ts'
 
 /** Answers 101, and from then on the same bytes in capitals. */
 function startEcho(...headers: string[]) {
@@ -18,12 +19,6 @@ function startEcho(...headers: string[]) {
     else if (spoken.endsWith('!')) socket.write(spoken.toUpperCase())
   })
 }
-
-const openSockets = ({ upstream }: ProxyServer) =>
-  [upstream.agent, upstream.freshAgent].flatMap(({ sockets, freeSockets }) => [
-    ...Object.values(sockets).flat(),
-    ...Object.values(freeSockets).flat(),
-  ])
 
 withEachEngine(({ keep, proxyTo }) => {
   test('a WebSocket carries every byte both ways, early ones too, and tells how it ended', async () => {
@@ -42,7 +37,7 @@ withEachEngine(({ keep, proxyTo }) => {
       bytesIn: 6,
       bytesOut: 12,
     })
-    await until(() => openSockets(proxy).length === 0)
+    await until(() => openSockets(proxy.upstream).length === 0)
   })
 
   test('it is asked for with these headers, each of them once', async () => {
@@ -89,7 +84,7 @@ withEachEngine(({ keep, proxyTo }) => {
     await caller.until((received) => received.includes(' 101 '))
     caller.socket.destroy()
     expect(upstream.connections).toHaveLength(2)
-    await until(() => openSockets(proxy).length === 1)
+    await until(() => openSockets(proxy.upstream).length === 1)
     await ask(proxy.port, 'GET /plain HTTP/1.1\r\nhost: x\r\n\r\n')
     expect(upstream.connections).toHaveLength(2)
   })
@@ -106,7 +101,7 @@ withEachEngine(({ keep, proxyTo }) => {
         body: 'never',
         headers: { 'x-why': 'not you', connection: 'close' },
       })
-      await until(() => openSockets(proxy).length === 0)
+      await until(() => openSockets(proxy.upstream).length === 0)
     })
 
     test.each([
@@ -120,7 +115,7 @@ withEachEngine(({ keep, proxyTo }) => {
       const received = await openConnection(proxy.port, socketRequest('/')).closed
       expect(received).toMatch(/^HTTP\/1\.1 502 /)
       expect(proxy.results).toMatchObject([{ code: 'upstream_invalid_response' }])
-      await until(() => openSockets(proxy).length === 0)
+      await until(() => openSockets(proxy.upstream).length === 0)
     })
 
     test('where the upstream is not there, or breaks off: 502', async () => {
@@ -141,7 +136,7 @@ withEachEngine(({ keep, proxyTo }) => {
       await clock.advance(30_000)
       expect(await caller.closed).toMatch(/^HTTP\/1\.1 504 /)
       expect(clock.pendingTimers()).toBe(0)
-      await until(() => openSockets(proxy).length === 0)
+      await until(() => openSockets(proxy.upstream).length === 0)
     })
 
     test('where the caller has gone away before the answer: its request ends at the upstream', async () => {
@@ -178,6 +173,6 @@ withEachEngine(({ keep, proxyTo }) => {
     await caller.until((received) => received.endsWith('there and back'))
     caller.socket.end()
     await caller.closed
-    await until(() => openSockets(proxy).length === 0)
+    await until(() => openSockets(proxy.upstream).length === 0)
   })
 })

@@ -5,7 +5,7 @@ import { createUpstreamPools } from '../../src/proxy/upstream-agents.ts'
 import { testAuthority } from '../harness/certificates.ts'
 
 const pools = createUpstreamPools()
-const agentOf = (upstream: unknown) => createUpstream(upstreamOptions.parse(upstream), { pools }).agent
+const agentOf = (upstream: unknown) => createUpstream(upstreamOptions.parse(upstream), { pools }).kept.agent
 
 test('routes to one origin share their connections, whatever paths they have there', () => {
   const agent = agentOf('https://api.example/orders')
