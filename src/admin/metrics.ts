@@ -50,7 +50,7 @@ export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE
 /** In seconds: from an answer out of memory to the longest that an upstream may take by default. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Requests that wait to be counted. Whoever asks for the figures gets theirs too. */
+/** Times of one route that wait to be counted. Whoever asks for the figures gets theirs too. */
 const mostUncounted = 256
 
 /** Counters in a registry of their own: a program may have several gateways, and metrics besides. */
@@ -117,25 +117,40 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
   for (const { listener, route, until } of trials) ends.set({ listener, route }, until / 1000)
   gauge('build_info', 'Always 1; tells the version.', ['version'], { aggregator: 'first' }).set({ version }, 1)
 
-  /** Counted many at a time, they cost a fraction each. */
-  let uncounted: CountedRequest[] = []
+  /** Added up by listener and route until somebody looks, or many at a time: the library takes long for each one. */
+  const allSeries = new Map<string, Map<string, Series>>()
+  const sources = createPairs()
+  const seriesOf = (listener: string, route: string): Series => {
+    const known = allSeries.get(listener)?.get(route)
+    if (known) return known
+    const made = { labels: { listener, route }, seconds: [], answers: createPairs() }
+    const routes = allSeries.get(listener) ?? new Map<string, Series>()
+    allSeries.set(listener, routes.set(route, made))
+    return made
+  }
+  const observe = ({ labels, seconds }: Series) => {
+    for (const each of seconds) durations.observe(labels, each)
+    seconds.length = 0
+  }
   const countAll = () => {
-    const all = uncounted
-    uncounted = []
-    for (const { listener, status, seconds, outcome } of all) {
-      const { code, route = '', client, tokenSource, report } = outcome
-      requests.inc({ listener, route, status: status ?? '', code })
-      durations.observe({ listener, route }, seconds)
-      if (report?.refusal) wouldBe.inc({ listener, route, code: report.refusal.code })
-      if (client !== undefined && tokenSource !== undefined) tokens.inc({ client, source: tokenSource })
-      if (client !== undefined && outcome.replaced) replaced.inc({ client })
-      if (code === 'internal_error') internalErrors.inc()
-    }
+    for (const routes of allSeries.values())
+      for (const series of routes.values()) {
+        observe(series)
+        series.answers.take((status, code, times) => requests.inc({ ...series.labels, status, code }, times))
+      }
+    sources.take((client, source, times) => tokens.inc({ client, source }, times))
   }
 
   return {
-    countRequest(request) {
-      if (uncounted.push(request) >= mostUncounted) countAll()
+    countRequest({ listener, status = '', seconds, outcome }) {
+      const { code, route = '', client, tokenSource, report } = outcome
+      const series = seriesOf(listener, route)
+      series.answers.add(status, code)
+      if (series.seconds.push(seconds) >= mostUncounted) observe(series)
+      if (client !== undefined && tokenSource !== undefined) sources.add(client, tokenSource)
+      if (client !== undefined && outcome.replaced) replaced.inc({ client })
+      if (report?.refusal) wouldBe.inc({ listener, route, code: report.refusal.code })
+      if (code === 'internal_error') internalErrors.inc()
     },
     countRefusedConnection: (listener, code) => refusedConnections.inc({ listener, code }),
     countInternalError: () => internalErrors.inc(),
@@ -146,6 +161,35 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     snapshot() {
       countAll()
       return registry.getMetricsAsJSON()
+    },
+  }
+}
+
+/** The requests of one listener and route that wait to be counted. */
+interface Series {
+  readonly labels: { readonly listener: string; readonly route: string }
+  readonly seconds: number[]
+  readonly answers: Pairs
+}
+
+/** How often each pair of labels was seen. */
+interface Pairs {
+  add(one: string | number, other: string): void
+  /** Gives out all of them, and begins anew. */
+  take(each: (one: string | number, other: string, times: number) => void): void
+}
+
+function createPairs(): Pairs {
+  const seen = new Map<string | number, Map<string, number>>()
+  return {
+    add(one, other) {
+      const times = seen.get(one)
+      if (times) times.set(other, (times.get(other) ?? 0) + 1)
+      else seen.set(one, new Map([[other, 1]]))
+    },
+    take(each) {
+      for (const [one, others] of seen) for (const [other, times] of others) each(one, other, times)
+      seen.clear()
     },
   }
 }

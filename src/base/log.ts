@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type Log = Logger
@@ -10,8 +11,6 @@ const mostWaiting = 8 * 1024 * 1024
 
 /** Where a log's lines go. */
 export interface LogOutput extends DestinationStream {
-  /** A line that is put together only when it is written. */
-  writeLater(line: () => string): void
   /** Writes what still waits for other lines. */
   flush(): void
   /**
@@ -23,10 +22,15 @@ export interface LogOutput extends DestinationStream {
 
 const longestWait = 1000
 
-/** How long a line waits for others, in milliseconds, and how many wait together. */
-const gathering = { time: 10, lines: 128 }
+/** How long a line waits for others, in milliseconds. */
+const longestGathering = 10
 /** Bytes that are written at once: of more, an exit of the process could cut off a part. */
 const mostAtOnce = 16 * 1024
+/**
+ * The same for a file. A write to one is brought to its end before the process exits, with nothing of others in between, and
+ * each costs the turn of a thread.
+ */
+const mostInFile = 64 * 1024
 /** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF of Linux). */
 const wholeInPipe = 4096
 
@@ -36,42 +40,38 @@ const wholeInPipe = 4096
  * (`shared`), lines do not end up within theirs.
  */
 export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutput {
-  const most = shared ? wholeInPipe : mostAtOnce
-  let gathered: (string | (() => string))[] = []
+  const most = isFile(fd) ? mostInFile : shared ? wholeInPipe : mostAtOnce
+  const piece = Buffer.allocUnsafeSlow(most)
+  let size = 0
   let dropped = 0
   let closed = false
+  const send = () => {
+    if (size > 0) output.write(piece.toString('utf8', 0, size))
+    size = 0
+  }
   const pass = (isEnd = false) => {
     unpassed.delete(pass)
     // Nobody is there any more to whom a thread could tell that it has written.
     if (isEnd) Object.assign(output, { sync: true })
-    const lines = gathered
-    gathered = []
-    let text = ''
-    let size = 0
-    for (const each of lines) {
-      const line = typeof each === 'string' ? each : each()
-      const more = Buffer.byteLength(line)
-      if (size > 0 && size + more > most) {
-        output.write(text)
-        text = ''
-        size = 0
-      }
-      text += line
-      size += more
-    }
-    if (text !== '') output.write(text)
+    send()
   }
-  const gather = (line: string | (() => string)) => {
-    if (closed) return
-    if (gathered.push(line) >= gathering.lines) pass()
-    else if (gathered.length === 1) {
-      setTimeout(() => pass(), gathering.time).unref()
+  const timer = setTimeout(() => pass(), longestGathering).unref()
+  const gather = (line: string) => {
+    const more = Buffer.byteLength(line)
+    if (size + more > most) send()
+    if (more > most) {
+      output.write(line)
+      return
+    }
+    if (size === 0) {
+      timer.refresh()
       unpassed.add(pass)
     }
+    size += piece.write(line, size)
   }
   passAtExit()
   const open = () => {
-    const opened = pino.destination({ fd, sync: false, maxLength: mostWaiting, ...(shared && { maxWrite: most }) })
+    const opened = pino.destination({ fd, sync: false, maxLength: mostWaiting, maxWrite: most })
     opened.on('drop', (lines: string) => {
       dropped += lines.split('\n').length - 1
     })
@@ -91,8 +91,9 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
   }
   let output = open()
   return {
-    write: gather,
-    writeLater: gather,
+    write(line) {
+      if (!closed) gather(line)
+    },
     flush: () => pass(),
     async close() {
       closed = true
@@ -105,6 +106,14 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
       clearTimeout(timer)
       process.removeAllListeners('exit')
     },
+  }
+}
+
+function isFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile()
+  } catch {
+    return false
   }
 }
 
@@ -146,7 +155,7 @@ export function createLog(
   return log
 }
 
-/** Writes one line of a log. There must be a field, and none may change afterwards. */
+/** Writes one line of a log. There must be a field. */
 export type LineLog = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
 
 /**
@@ -157,15 +166,11 @@ export function createLineLog(log: Log): LineLog {
   const made = destinations.get(log)
   if (!made) return (level, fields, message) => log[level](fields, message)
   const { destination, always } = made
-  const writeLater = destination.writeLater ?? ((line: () => string) => destination.write(line()))
   return (level, fields, message) => {
     if (!log.isLevelEnabled(level)) return
-    const at = Date.now()
-    // Put together with many others at a time, it costs half as much.
-    writeLater(() => {
-      const members = JSON.stringify(fields).slice(1, -1)
-      return `{"level":"${level}","time":"${isoTime(at)}",${always}${members},"msg":${JSON.stringify(message)}}\n`
-    })
+    const time = isoTime(Date.now())
+    const members = JSON.stringify(fields).slice(1, -1)
+    destination.write(`{"level":"${level}","time":"${time}",${always}${members},"msg":${JSON.stringify(message)}}\n`)
   }
 }
 

@@ -169,6 +169,45 @@ describe('the metrics', () => {
     expect(await metrics.text()).toMatch(/^scopegate_internal_errors_total 2$/m)
   })
 
+  it('count each request once, however many there are and however often somebody looks', async () => {
+    const metrics = createMetrics({ inFlight: () => 0, trials: [] })
+    const kinds = [
+      { listener: 'a', status: 200, outcome: { code: 'ok', route: 'x', client: 'c', tokenSource: 'memory' } },
+      { listener: 'a', status: 200, outcome: { code: 'ok', route: 'y' } },
+      { listener: 'b', status: 200, outcome: { code: 'ok', route: 'x', client: 'c', tokenSource: 'fetched' } },
+      { listener: 'b', status: 502, outcome: { code: 'ok', route: 'x' } },
+      { listener: 'b', status: 502, outcome: { code: 'upstream_unreachable', route: 'x' } },
+      { listener: 'b', status: undefined, outcome: { code: 'caller_gone' } },
+    ]
+    for (const rounds of [1, 300, 0, 7]) {
+      for (let round = 0; round < rounds; round++)
+        for (const [at, kind] of kinds.entries()) metrics.countRequest({ ...kind, seconds: at })
+      await metrics.snapshot()
+    }
+    const text = await metrics.text()
+    const counted = text
+      .split('\n')
+      .filter((line) => /^scopegate_(requests|access_tokens)_total\{|_(count|sum)\{/.test(line))
+    expect(counted.map((line) => line.replace('scopegate_', '')).toSorted()).toEqual([
+      'access_tokens_total{client="c",source="fetched"} 308',
+      'access_tokens_total{client="c",source="memory"} 308',
+      'request_duration_seconds_count{listener="a",route="x"} 308',
+      'request_duration_seconds_count{listener="a",route="y"} 308',
+      'request_duration_seconds_count{listener="b",route=""} 308',
+      'request_duration_seconds_count{listener="b",route="x"} 924',
+      'request_duration_seconds_sum{listener="a",route="x"} 0',
+      'request_duration_seconds_sum{listener="a",route="y"} 308',
+      'request_duration_seconds_sum{listener="b",route=""} 1540',
+      'request_duration_seconds_sum{listener="b",route="x"} 2772',
+      'requests_total{listener="a",route="x",status="200",code="ok"} 308',
+      'requests_total{listener="a",route="y",status="200",code="ok"} 308',
+      'requests_total{listener="b",route="",status="",code="caller_gone"} 308',
+      'requests_total{listener="b",route="x",status="200",code="ok"} 308',
+      'requests_total{listener="b",route="x",status="502",code="ok"} 308',
+      'requests_total{listener="b",route="x",status="502",code="upstream_unreachable"} 308',
+    ])
+  })
+
   it('hold nothing that a caller sends: paths, queries, methods, hosts, tokens', async () => {
     await grown(() => get('/nowhere'))
     const known = async () => new Set((await series()).map((line) => line.slice(0, line.lastIndexOf(' '))))

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { createLineLog, createLog } from '../../src/base/log.ts'
@@ -9,14 +11,18 @@ import { createTestLog, recordOutput } from '../harness/logs.ts'
 
 const module = fileURLToPath(new URL('../../src/base/log.ts', import.meta.url))
 
-/** A process that logs: this code, in which `createLog` and `createLogOutput` are there, and `say` for its standard error. */
-function start(code: string) {
-  const script = `
+/** This code, in which `createLog` and `createLogOutput` are there, and `say` for its standard error. */
+const scriptOf = (code: string) => `
     import fs from 'node:fs'
     const say = (text) => fs.writeSync(2, text)
     const { createLog, createLogOutput } = await import(${JSON.stringify(module)})
     ${code}`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'pipe'] })
+
+/** A process that logs. */
+function start(code: string) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', scriptOf(code)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   let told = ''
   child.stderr.on('data', (piece: Buffer) => {
     told += recordOutput(piece.toString())
@@ -113,6 +119,71 @@ test('a line is written without another one behind it', async () => {
   expect(JSON.parse(String(piece))).toMatchObject({ msg: 'alone' })
   child.kill('SIGKILL')
   await once(child, 'close')
+})
+
+test('a line that is longer than what is written at once stands whole where it belongs, whatever its letters', async () => {
+  const ran = await run(`
+    const log = createLog()
+    const lines = ['a', 'é'.repeat(15000), 'ü€😀'.repeat(500), 'b'.repeat(70000), 'c']
+    for (const line of lines) log.info(line)
+    say(JSON.stringify(lines))
+    setTimeout(() => process.exit(), 50)`)
+  expect(ran.messages).toEqual(JSON.parse(ran.told))
+})
+
+describe('in a file', () => {
+  /** What such processes log to one file at the same time, and what each of them said. */
+  async function runToFile(codes: readonly string[]) {
+    const folder = mkdtempSync(join(tmpdir(), 'scopegate-log-'))
+    const path = join(folder, 'log')
+    const file = openSync(path, 'w')
+    const said = await Promise.all(
+      codes.map(async (code) => {
+        const options = ['--input-type=module', '-e', scriptOf(code)]
+        const child = spawn(process.execPath, options, { stdio: ['ignore', file, 'pipe'] })
+        let told = ''
+        child.stderr?.on('data', (piece: Buffer) => {
+          told += recordOutput(piece.toString())
+        })
+        await once(child, 'close')
+        return told
+      }),
+    )
+    closeSync(file)
+    const text = recordOutput(readFileSync(path, 'utf8'))
+    rmSync(folder, { recursive: true })
+    const messages = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line).msg as string]))
+    return { messages, said }
+  }
+
+  test('more lines are one write, and none is lost when the process is told to exit meanwhile', async () => {
+    const ran = await runToFile([
+      `
+      const { write } = fs
+      let writes = 0
+      fs.write = (...given) => { writes++; return write(...given) }
+      const log = createLog()
+      for (let line = 0; line < 60; line++) log.info(String(line).padEnd(1000))
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      say(String(writes))
+      for (let line = 60; line < 500; line++) log.info(String(line).padEnd(1000))
+      process.exit()`,
+    ])
+    expect(ran.said).toEqual(['1'])
+    expect(ran.messages.map(Number).toSorted((one, other) => one - other)).toEqual(numbers(500).map(Number))
+  })
+
+  test('lines of several processes are not within one another', async () => {
+    const code = `
+      const output = createLogOutput(1, { shared: true }); const log = createLog(output)
+      for (let line = 0; line < 6000; line++) {
+        log.info(String(line).padEnd(300))
+        if (line % 20 === 0) await new Promise((resolve) => setTimeout(() => resolve(output.flush()), 1))
+      }
+      await output.close()`
+    const { messages } = await runToFile([code, code])
+    expect(messages).toHaveLength(12_000)
+  })
 })
 
 test('lines for which a slow reader leaves no room are dropped and counted, each of them', async () => {
