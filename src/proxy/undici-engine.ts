@@ -72,14 +72,14 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
       onResponseData: (_, chunk) => reader?.onData(chunk as Buffer),
       onResponseEnd() {
         isOver = true
-        connection.release()
         reader?.onEnd()
+        connection.release()
       },
       onResponseError(_, error) {
         isOver = true
         connection.close()
         if (isAnswered) reader?.onBroken()
-        else if (heads.nextIsContinue()) {
+        else if (heads.nextIsContinue() && !attempt.isOver()) {
           // Nobody asked for it, but it may be said, and undici takes it for a fault: from now on it is not asked here any more.
           clients.meetContinue = true
           endOther = nodeEngine.start(attempt)
