@@ -50,7 +50,7 @@ export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE
 /** In seconds: from an answer out of memory to the longest that an upstream may take by default. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Times of one route that wait to be counted. Whoever asks for the figures gets theirs too. */
+/** Times that wait to be counted. Whoever asks for the figures gets theirs too, and does not wait for long. */
 const mostUncounted = 256
 
 /** Counters in a registry of their own: a program may have several gateways, and metrics besides. */
@@ -128,14 +128,18 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     allSeries.set(listener, routes.set(route, made))
     return made
   }
-  const observe = ({ labels, seconds }: Series) => {
-    for (const each of seconds) durations.observe(labels, each)
-    seconds.length = 0
+  let waiting: Series[] = []
+  let uncounted = 0
+  const observeAll = () => {
+    const all = waiting
+    waiting = []
+    uncounted = 0
+    for (const { labels, seconds } of all) for (const each of seconds.splice(0)) durations.observe(labels, each)
   }
   const countAll = () => {
+    observeAll()
     for (const routes of allSeries.values())
       for (const series of routes.values()) {
-        observe(series)
         series.answers.take((status, code, times) => requests.inc({ ...series.labels, status, code }, times))
       }
     sources.take((client, source, times) => tokens.inc({ client, source }, times))
@@ -146,7 +150,8 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
       const { code, route = '', client, tokenSource, report } = outcome
       const series = seriesOf(listener, route)
       series.answers.add(status, code)
-      if (series.seconds.push(seconds) >= mostUncounted) observe(series)
+      if (series.seconds.push(seconds) === 1) waiting.push(series)
+      if (++uncounted >= mostUncounted) observeAll()
       if (client !== undefined && tokenSource !== undefined) sources.add(client, tokenSource)
       if (client !== undefined && outcome.replaced) replaced.inc({ client })
       if (report?.refusal) wouldBe.inc({ listener, route, code: report.refusal.code })

@@ -26,11 +26,6 @@ const longestWait = 1000
 const longestGathering = 10
 /** Bytes that are written at once: of more, an exit of the process could cut off a part. */
 const mostAtOnce = 16 * 1024
-/**
- * The same for a file. A write to one is brought to its end before the process exits, with nothing of others in between, and
- * each costs the turn of a thread.
- */
-const mostInFile = 64 * 1024
 /** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF of Linux). */
 const wholeInPipe = 4096
 
@@ -40,12 +35,15 @@ const wholeInPipe = 4096
  * (`shared`), lines do not end up within theirs.
  */
 export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutput {
-  const most = isFile(fd) ? mostInFile : shared ? wholeInPipe : mostAtOnce
+  // What others write to the same file is never within a write to it.
+  const most = shared && !isFile(fd) ? wholeInPipe : mostAtOnce
   const piece = Buffer.allocUnsafeSlow(most)
   let size = 0
   let dropped = 0
   let closed = false
+  let timer: NodeJS.Timeout | undefined
   const send = () => {
+    clearTimeout(timer)
     if (size > 0) output.write(piece.toString('utf8', 0, size))
     size = 0
   }
@@ -55,7 +53,6 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
     if (isEnd) Object.assign(output, { sync: true })
     send()
   }
-  const timer = setTimeout(() => pass(), longestGathering).unref()
   const gather = (line: string) => {
     const more = Buffer.byteLength(line)
     if (size + more > most) send()
@@ -64,7 +61,7 @@ export function createLogOutput(fd: 1 | 2 = 1, { shared = false } = {}): LogOutp
       return
     }
     if (size === 0) {
-      timer.refresh()
+      timer = setTimeout(() => pass(), longestGathering).unref()
       unpassed.add(pass)
     }
     size += piece.write(line, size)
