@@ -26,7 +26,7 @@ const nobody = new Error('nobody waits for it')
 function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) => void {
   const { exchange } = attempt
   const connection = clients.take(exchange.upstream.target)
-  const { client, heads } = connection
+  const { client, line } = connection
   let endOther: ReturnType<Engine['start']> | undefined
   let controller: Dispatcher.DispatchController | undefined
   let reader: AnswerReader | undefined
@@ -36,12 +36,11 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
 
   function onAnswer(statusCode: number, headers: readonly Buffer[]): void {
     isAnswered = true
-    const { httpVersion, statusMessage } = heads.take()
     const answer: UpstreamAnswer = {
       statusCode,
-      statusMessage,
-      httpVersion,
-      rawHeaders: headers.map((each) => each.toString('latin1')),
+      statusMessage: line.reason,
+      httpVersion: line.httpVersion,
+      rawHeaders: headers.map(textOf),
       read(wanted) {
         reader = wanted
       },
@@ -62,12 +61,11 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
           return
         }
         isReused = connection.begin()
-        heads.expect()
+        line.expect()
         attempt.onSent()
       },
       onResponseStart({ rawHeaders: headers }, statusCode) {
-        if (statusCode > 100 && statusCode < 200 && statusCode !== 101) heads.passInterim()
-        else onAnswer(statusCode, headers as Buffer[])
+        if (statusCode <= 100 || statusCode >= 200 || statusCode === 101) onAnswer(statusCode, headers as Buffer[])
       },
       onResponseData: (_, chunk) => reader?.onData(chunk as Buffer),
       onResponseEnd() {
@@ -79,11 +77,11 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
         isOver = true
         connection.close()
         if (isAnswered) reader?.onBroken()
-        else if (heads.nextIsContinue() && !attempt.isOver()) {
+        else if (line.met100 && !attempt.isOver()) {
           // Nobody asked for it, but it may be said, and undici takes it for a fault: from now on it is not asked here any more.
           clients.meetContinue = true
           endOther = nodeEngine.start(attempt)
-        } else attempt.onError(faultOf(error), isReused && heads.isEmpty)
+        } else attempt.onError(faultOf(error), isReused && line.isEmpty)
       },
     },
   )
@@ -93,6 +91,12 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
     if (controller) controller.abort(nobody)
     else connection.close()
   }
+}
+
+/** undici leaves the blanks behind a value, which belong to none. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('latin1')
+  return text.endsWith(' ') || text.endsWith('\t') ? text.replace(/[ \t]+$/, '') : text
 }
 
 const codes = new Map([

@@ -1,9 +1,10 @@
+import type { EventEmitter } from 'node:events'
 import type { Agent as HttpAgent } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import Client from 'undici/lib/dispatcher/client.js'
-import { AnswerHeads } from './answer-heads.ts'
+import { AnswerLine } from './answer-line.ts'
 import { idleMilliseconds, type UpstreamAgent } from './upstream-agent.ts'
 
 /** The connections that undici has to one upstream. */
@@ -19,8 +20,9 @@ export interface UpstreamClients {
 /** One connection, for one request at a time. */
 export interface UpstreamClient {
   readonly client: Client
-  /** What has come on it since its request was sent. */
-  readonly heads: AnswerHeads
+  /** That of the answer to its last request. */
+  readonly line: AnswerLine
+  isOpen(): boolean
   /** A request goes out on it. False for the first one. */
   begin(): boolean
   /** The answer is there: another request may have it. */
@@ -52,25 +54,29 @@ function createUpstreamClients({ agent, keepAlive, whenRetired }: UpstreamAgent)
   const sockets = new Set<Duplex>()
   let idle: UpstreamClient[] = []
   let retired = false
+  /** Of the last connection, to be resumed by the next. */
+  let session: Buffer | undefined
 
   function connect({ protocol, hostname, port }: Target): Duplex {
     const socket = agent.createConnection({
       ...(agent as HttpAgent & { readonly options: object }).options,
-      ...{ host: hostname, port: port || (protocol === 'https:' ? 443 : 80) },
+      ...{ host: hostname, port: port || (protocol === 'https:' ? 443 : 80), session },
       // Idle ones are closed by undici itself.
-      ...{ timeout: undefined, _agentKey: sessions },
+      timeout: undefined,
     } as Parameters<HttpAgent['createConnection']>[0]) as Socket
     sockets.add(socket)
+    socket.on('session', (given) => {
+      session = given
+    })
     socket.once('close', () => {
       sockets.delete(socket)
-      // Those whose connections are gone would open new ones; of an upstream that nobody asks any more, none is left.
-      if (sockets.size === 0) idle = []
+      if (idle.length > 2 * sockets.size) idle = idle.filter(({ isOpen }) => isOpen())
     })
     return socket
   }
 
   function open(target: Target): UpstreamClient {
-    const heads = new AnswerHeads()
+    const line = new AnswerLine()
     let socket: Duplex | undefined
     let requests = 0
     const client = new Client('http://upstream', {
@@ -84,18 +90,24 @@ function createUpstreamClients({ agent, keepAlive, whenRetired }: UpstreamAgent)
         const opened = connect(target)
         socket = opened
         requests = 0
-        const fail = (error: Error) => callback(error, null)
+        const fail = (error: Error) => {
+          session = undefined
+          callback(error, null)
+        }
         opened.once('error', fail)
         opened.once(opened instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
           opened.off('error', fail)
-          heads.watch(opened)
+          line.watch(opened)
           callback(null, opened as Socket)
         })
       },
     })
+    // What goes wrong while somebody is told of an error is told here, and would end the process.
+    ;(client as EventEmitter).on('error', () => {})
     const self: UpstreamClient = {
       client,
-      heads,
+      line,
+      isOpen: () => socket !== undefined && !socket.destroyed,
       begin: () => requests++ > 0,
       release() {
         if (retired || !keepAlive) client.close().catch(() => {})
@@ -115,11 +127,12 @@ function createUpstreamClients({ agent, keepAlive, whenRetired }: UpstreamAgent)
     idle = []
   })
   return {
-    take: (target) => idle.pop() ?? open(target),
+    take(target) {
+      let last = idle.pop()
+      while (last && !last.isOpen()) last = idle.pop()
+      return last ?? open(target)
+    },
     sockets,
     meetContinue: false,
   }
 }
-
-/** TLS sessions are resumed from one connection to the next. */
-const sessions = 'undici'

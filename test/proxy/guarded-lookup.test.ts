@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { createGuardedLookup } from '../../src/proxy/guarded-lookup.ts'
 import { upstreamOptions } from '../../src/proxy/route-options.ts'
 import { createUpstream } from '../../src/proxy/upstream.ts'
+import { clientsOf } from '../../src/proxy/upstream-clients.ts'
 import { startUpstream } from '../harness/upstream.ts'
 
 /*
@@ -20,14 +21,31 @@ const pointingTo =
     else done(null, addresses[0] ?? '', found[0]?.family)
   }
 
-function reach(name: string, port: number, lookup: LookupFunction): Promise<string> {
-  const { kept, close } = createUpstream(upstreamOptions.parse(`http://${name}:${port}`), { lookup })
-  return new Promise<string>((resolve) => {
+/** What comes of a request by either client, which must be the same. */
+async function reach(name: string, port: number, lookup: LookupFunction): Promise<string> {
+  const { kept, target, close } = createUpstream(upstreamOptions.parse(`http://${name}:${port}`), { lookup })
+  const tell = (error: NodeJS.ErrnoException) => error.code ?? error.message
+  const byNode = new Promise<string>((resolve) => {
     get({ agent: kept.agent, host: name, port }, (answer) => {
       answer.resume()
       resolve(String(answer.statusCode))
-    }).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-  }).finally(close)
+    }).on('error', (error: NodeJS.ErrnoException) => resolve(tell(error)))
+  })
+  const byUndici = new Promise<string>((resolve) => {
+    const taken = clientsOf(kept).take(target)
+    taken.client.dispatch(
+      { method: 'GET', path: '/' },
+      {
+        onRequestStart() {},
+        onResponseStart: (_, status) => resolve(String(status)),
+        onResponseData() {},
+        onResponseEnd: () => taken.release(),
+        onResponseError: (_, error) => resolve(tell(error)),
+      },
+    )
+  })
+  const both = new Set(await Promise.all([byNode, byUndici]).finally(close))
+  return [...both].join(' and ')
 }
 
 test('a name that turns out to be this machine is not called', async () => {

@@ -1,5 +1,5 @@
 import { Agent } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { Engine } from '../../src/proxy/engine.ts'
 import { undiciEngine } from '../../src/proxy/undici-engine.ts'
@@ -24,6 +24,8 @@ describe('the version of an answer', () => {
     ['HTTP/1.1, its first line in two pieces', ['HTTP/1.1 20', `0 OK\r\n${chunked}`], 200],
     ['HTTP/1.1, its reason in two pieces', [`HTTP/1.1 200 ${'good '.repeat(12)}`, `enough\r\n${chunked}`], 200],
     ['HTTP/1.0 in one with an interim answer of HTTP/1.1', [`${hints}HTTP/1.0 200 OK\r\n${chunked}`], 502],
+    ['HTTP/1.1 behind empty lines', [`\r\n\r\nHTTP/1.1 200 OK\r\n${chunked}`], 200],
+    ['HTTP/1.0 behind empty lines and an interim one', [`\r\n\r\n${hints}HTTP/1.0 200 OK\r\n${chunked}`], 502],
     ['HTTP/1.0 behind two interim ones', [hints, hints, `HTTP/1.0 200 OK\r\n${chunked}`], 502],
     [
       'HTTP/1.1 behind two interim ones',
@@ -57,6 +59,66 @@ describe('the version of an answer', () => {
   })
 })
 
+const shout = 'a'.repeat(20_000)
+/** Each of these goes on and on. */
+test.each([
+  ['a reason', 'HTTP/1.1 200 ', shout],
+  ['an interim head', 'HTTP/1.1 103 Early Hints\r\n', `x: ${shout.slice(0, 1000)}\r\n`],
+  ['a reason behind an interim head', `${hints}HTTP/1.1 200 `, shout],
+])('%s without end is a fault, and is not kept in memory', async (_, beginning, more) => {
+  const upstream = await keep(
+    startRawUpstream((socket) => {
+      socket.write(beginning)
+      const timer = setInterval(() => socket.write(more), 1)
+      socket.on('error', () => {}).on('close', () => clearInterval(timer))
+    }),
+  )
+  const proxy = await proxyTo(upstream.url)
+  expect((await ask(proxy.port, get)).status).toBe(502)
+  expect(proxy.results).toMatchObject([
+    { code: 'upstream_invalid_response', options: { reason: 'HPE_HEADER_OVERFLOW' } },
+  ])
+  expect(openSockets(proxy.upstream)).toEqual([])
+})
+
+test.each([
+  ['a reason', 'HTTP/1.1 200 ', 'a'.repeat(1000)],
+  ['empty lines', '', '\r\n'.repeat(1000)],
+])('a caller that leaves while %s comes without end harms nobody', async (_, beginning, more) => {
+  const upstream = await keep(
+    startRawUpstream((socket) => {
+      socket.write(beginning + more)
+      const timer = setInterval(() => beginning === '' && socket.write(more), 1)
+      socket.on('error', () => {}).on('close', () => clearInterval(timer))
+    }),
+  )
+  const proxy = await proxyTo(upstream.url)
+  const caller = connect(proxy.port, '127.0.0.1', () => caller.write(get))
+  await until(() => upstream.connections.join('').length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  caller.destroy()
+  await until(() => proxy.results.length === 1)
+  expect(proxy.results).toMatchObject([{ code: 'caller_gone' }])
+  await until(() => openSockets(proxy.upstream).length === 0)
+})
+
+test('blanks behind a value belong to none', async () => {
+  const upstream = await keep(startRawUpstream('HTTP/1.1 200 OK\r\nx-name: a b \t\r\ncontent-length: 4 \r\n\r\ngood'))
+  const proxy = await proxyTo(upstream.url)
+  expect(await ask(proxy.port, get)).toMatchObject({ status: 200, headers: { 'x-name': 'a b' }, body: 'good' })
+})
+
+test('an idle connection is closed before the 5 s are over after which many upstreams close it', async () => {
+  const upstream = await keep(startRawUpstream((socket) => void socket.write(good)))
+  const proxy = await proxyTo(upstream.url)
+  await ask(proxy.port, get)
+  const [socket] = openSockets(proxy.upstream)
+  const since = performance.now()
+  await new Promise((resolve) => socket?.once('close', resolve))
+  expect(performance.now() - since).toBeLessThan(5000)
+  expect(openSockets(proxy.upstream)).toEqual([])
+}, 10_000)
+
 test('an upstream that says 100 Continue unasked is asked once more, and by the other client from then on', async () => {
   const upstream = await keep(startRawUpstream((socket) => void socket.write(`HTTP/1.1 100 Continue\r\n\r\n${good}`)))
   const proxy = await proxyTo(upstream.url)
@@ -65,20 +127,26 @@ test('an upstream that says 100 Continue unasked is asked once more, and by the 
   expect(clientsOf(proxy.upstream.kept).sockets.size).toBe(0)
 })
 
-test('of an upstream that has closed all its connections none is kept in mind', async () => {
-  const upstream = await keep(startRawUpstream((socket) => void socket.write(good)))
+test('of the idle connections the one that was used last is taken, if it is still open', async () => {
+  const upstream = await keep(
+    startRawUpstream((socket, _, connection) => {
+      if (connection === 1) for (const each of [first, socket]) each?.write(good)
+      else first = socket
+    }),
+  )
+  let first: Socket | undefined
   const proxy = await proxyTo(upstream.url)
   const { target, kept } = proxy.upstream
-  await ask(proxy.port, get)
-  const first = clientsOf(kept).take(target)
-  first.release()
-  expect(clientsOf(kept).take(target)).toBe(first)
-  first.release()
-  for (const socket of openSockets(proxy.upstream)) socket.destroy()
+  await Promise.all([ask(proxy.port, get), ask(proxy.port, get)])
+  const [last, other] = [clientsOf(kept).take(target), clientsOf(kept).take(target)]
+  for (const each of [other, last]) each.release()
+  expect(clientsOf(kept).take(target)).toBe(last)
+  last.release()
+  last.close()
+  expect(clientsOf(kept).take(target)).toBe(other)
+  other.close()
   await until(() => openSockets(proxy.upstream).length === 0)
-  expect(clientsOf(kept).take(target)).not.toBe(first)
-  expect((await ask(proxy.port, get)).status).toBe(200)
-  expect(upstream.connections).toHaveLength(2)
+  expect([last, other]).not.toContain(clientsOf(kept).take(target))
 })
 
 test.each([

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { listen } from '../harness/listen.ts'
 import { ask } from '../harness/raw-client.ts'
@@ -11,11 +12,14 @@ const get = 'GET / HTTP/1.1\r\nhost: caller.example\r\n\r\n'
 
 withEachEngine(({ keep, proxyTo }) => {
   /** Its certificate is for upstream.test and 127.0.0.1. */
-  async function startTlsUpstream() {
+  async function startTlsUpstream(headers: Record<string, string> = {}) {
     const seen: unknown[] = []
     const server = createServer({ key: read('server.key'), cert: read('server.pem') }, (request, response) => {
-      seen.push({ servername: Object(request.socket).servername, host: request.headers.host, method: request.method })
-      request.resume().on('end', () => response.end('ok'))
+      const socket = request.socket as TLSSocket
+      const { servername } = Object(socket)
+      const { host } = request.headers
+      seen.push({ servername, host, method: request.method, resumed: socket.isSessionReused() })
+      request.resume().on('end', () => response.writeHead(200, headers).end('ok'))
     })
     const listening = await keep(listen(server))
     return { ...listening, seen, url: `https://127.0.0.1:${listening.port}` }
@@ -26,6 +30,13 @@ withEachEngine(({ keep, proxyTo }) => {
     const proxy = await proxyTo({ url: upstream.url, tls })
     expect((await ask(proxy.port, get)).status).toBe(200)
     expect((await ask(proxy.port, 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nok')).status).toBe(200)
+  })
+
+  test('a session is resumed on the next connection', async () => {
+    const upstream = await startTlsUpstream({ connection: 'close' })
+    const proxy = await proxyTo({ url: upstream.url, tls })
+    for (let turn = 0; turn < 3; turn++) expect((await ask(proxy.port, get)).status).toBe(200)
+    expect(upstream.seen).toMatchObject([{ resumed: false }, { resumed: true }, { resumed: true }])
   })
 
   test('a certificate that nobody vouches for is 502, and the request is not sent', async () => {
