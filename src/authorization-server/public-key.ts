@@ -1,4 +1,4 @@
-import { createPublicKey as createKeyObject, type KeyObject, verify } from 'node:crypto'
+import { constants, createPublicKey as createKeyObject, type KeyObject, verify } from 'node:crypto'
 import { compactVerify } from 'jose/jws/compact/verify'
 import { findKeyWeakness } from './public-key-soundness.ts'
 import { isSameAlgorithm, type KeyKind, type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.ts'
@@ -11,7 +11,7 @@ export interface PublicKey {
   /** True if a signature by this algorithm can be the key's. */
   fits(alg: SignatureAlgorithm): boolean
   /** True if the signature of a JWS in compact serialization is the key's, by an algorithm that fits. */
-  hasSigned(token: string, alg: SignatureAlgorithm): Promise<boolean>
+  hasSigned(token: string, alg: SignatureAlgorithm): Promise<boolean> | boolean
 }
 
 /** A key that must not verify anything, and why: what follows "the key". */
@@ -70,7 +70,10 @@ function createPublicKey(
       // The key has the last word on its algorithm, never the token's header: else RS256 passes for HS256.
       return only === undefined || isSameAlgorithm(only, alg)
     },
-    hasSigned: (token, alg) => (alg === 'Ed448' ? hasSignedEd448(token, key) : hasSigned(token, key, alg)),
+    hasSigned(token, alg) {
+      if (isRsaAlgorithm(alg) && isShort(key)) return hasSignedRsa(token, key, alg)
+      return alg === 'Ed448' ? hasSignedEd448(token, key) : hasSigned(token, key, alg)
+    },
   }
 }
 
@@ -93,11 +96,47 @@ async function hasSigned(token: string, key: KeyObject, alg: SignatureAlgorithm)
   }
 }
 
+/** @see https://www.rfc-editor.org/rfc/rfc7518#section-3.3 @see https://www.rfc-editor.org/rfc/rfc7518#section-3.5 */
+const rsaAlgorithms = {
+  RS256: { digest: 'sha256', padding: constants.RSA_PKCS1_PADDING },
+  RS384: { digest: 'sha384', padding: constants.RSA_PKCS1_PADDING },
+  RS512: { digest: 'sha512', padding: constants.RSA_PKCS1_PADDING },
+  PS256: { digest: 'sha256', padding: constants.RSA_PKCS1_PSS_PADDING },
+  PS384: { digest: 'sha384', padding: constants.RSA_PKCS1_PSS_PADDING },
+  PS512: { digest: 'sha512', padding: constants.RSA_PKCS1_PSS_PADDING },
+} as const satisfies { readonly [Alg in SignatureAlgorithm]?: object }
+
+function isRsaAlgorithm(alg: SignatureAlgorithm): alg is keyof typeof rsaAlgorithms {
+  return Object.hasOwn(rsaAlgorithms, alg)
+}
+
+/** By a longer key it takes long enough to be left to another thread. */
+const mostBitsAtOnce = 4096
+
+function isShort({ asymmetricKeyDetails }: KeyObject): boolean {
+  return (asymmetricKeyDetails?.modulusLength ?? Number.POSITIVE_INFINITY) <= mostBitsAtOnce
+}
+
+/** At once: it takes less than half of what it takes to have another thread do it, and as long as that keeps this one busy. */
+function hasSignedRsa(token: string, key: KeyObject, alg: keyof typeof rsaAlgorithms): boolean {
+  const { digest, padding } = rsaAlgorithms[alg]
+  const { input, signature } = partsOf(token)
+  const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
+  try {
+    return verify(digest, input, { key, padding, saltLength }, signature)
+  } catch {
+    return false
+  }
+}
+
+function partsOf(token: string) {
+  const end = token.lastIndexOf('.')
+  return { input: Buffer.from(token.slice(0, end)), signature: Buffer.from(token.slice(end + 1), 'base64url') }
+}
+
 /** jose does not know it. @see https://www.rfc-editor.org/rfc/rfc8037#section-3.1 */
 function hasSignedEd448(token: string, key: KeyObject): Promise<boolean> {
-  const end = token.lastIndexOf('.')
-  const input = Buffer.from(token.slice(0, end))
-  const signature = Buffer.from(token.slice(end + 1), 'base64url')
+  const { input, signature } = partsOf(token)
   return new Promise((resolve) => {
     verify(null, input, key, signature, (error, isGood) => resolve(!error && isGood))
   })

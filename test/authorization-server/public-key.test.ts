@@ -1,7 +1,12 @@
+import { constants, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { isUsable, readPublicKey } from '../../src/authorization-server/public-key.ts'
-import { signatureAlgorithmNames } from '../../src/authorization-server/signature-algorithms.ts'
-import { createSigningKey, encode } from '../harness/tokens.ts'
+import {
+  type SignatureAlgorithm,
+  signatureAlgorithmNames,
+} from '../../src/authorization-server/signature-algorithms.ts'
+import { registerSecret } from '../harness/secrets.ts'
+import { createSigningKey, encode, type SigningKey, signBytes } from '../harness/tokens.ts'
 
 const rsa = createSigningKey('RS256').jwk
 const ec = createSigningKey('ES256').jwk
@@ -21,7 +26,7 @@ function evenModulus(): string {
 }
 
 const little = (hex: string) => encode(Buffer.from(hex, 'hex').reverse())
-const sign = (x: string) => {
+const withSign = (x: string) => {
   const bytes = Buffer.from(x, 'base64url')
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 0x80
   return encode(bytes)
@@ -100,7 +105,7 @@ const rows: Record<string, [jwk: unknown, fault: string]> = {
   ...Object.fromEntries(
     Object.entries(smallOrder25519).flatMap(([name, x]) => [
       [`Ed25519 with ${name}`, [{ ...ed, x }, 'is a point of small order']],
-      [`Ed25519 with ${name}, negative`, [{ ...ed, x: sign(x) }, 'is a point of small order']],
+      [`Ed25519 with ${name}, negative`, [{ ...ed, x: withSign(x) }, 'is a point of small order']],
     ]),
   ),
   'Ed448 with the neutral one': [
@@ -137,5 +142,57 @@ describe('a key that may', () => {
     expect(signatureAlgorithmNames.filter((alg) => isUsable(encryption) && encryption.fits(alg))).toEqual([])
     const curve = readPublicKey({ ...ec, alg: undefined })
     expect(signatureAlgorithmNames.filter((alg) => isUsable(curve) && curve.fits(alg))).toEqual(['ES256'])
+  })
+})
+
+describe('the signature of an algorithm', () => {
+  const kinds = new Map(signatureAlgorithmNames.map((alg) => [alg, createSigningKey(alg)]))
+  const ofRsa = signatureAlgorithmNames.filter((alg) => /^[RP]S/.test(alg))
+  const tokenBy = (key: SigningKey, alg: SignatureAlgorithm, salt?: number) => {
+    const input = `${encode(JSON.stringify({ alg }))}.${encode('{}')}`
+    const { privateKey } = key
+    const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: salt }
+    const bytes =
+      salt === undefined
+        ? signBytes({ alg, privateKey }, input)
+        : sign('sha256', Buffer.from(input), { key: privateKey, ...padding })
+    return registerSecret(`${input}.${encode(bytes)}`)
+  }
+  const hasSigned = (key: SigningKey, token: string, alg: SignatureAlgorithm) => {
+    const read = readPublicKey({ ...key.jwk, alg: undefined })
+    return isUsable(read) && read.hasSigned(token, alg)
+  }
+
+  test.each(signatureAlgorithmNames)('%s is known by its key, and by no other one', async (alg) => {
+    const key = kinds.get(alg) ?? createSigningKey(alg)
+    const token = tokenBy(key, alg)
+    expect(await hasSigned(key, token, alg)).toBe(true)
+    expect(await hasSigned(createSigningKey(alg), token, alg)).toBe(false)
+    expect(await hasSigned(key, token.slice(0, -4), alg)).toBe(false)
+    expect(await hasSigned(key, token.replace('.', 'A.'), alg)).toBe(false)
+  })
+
+  test.each(ofRsa)('%s is none of another one of RSA, though the key is the same', async (alg) => {
+    const key = createSigningKey('RS256')
+    for (const other of ofRsa)
+      expect([other, await hasSigned(key, tokenBy(key, other), alg)]).toEqual([other, other === alg])
+  })
+
+  test('PS256 has a salt as long as its digest', async () => {
+    const key = createSigningKey('PS256')
+    const tokens = [0, 20, 32, 64].map((salt) => tokenBy(key, 'PS256', salt))
+    expect(await Promise.all(tokens.map((token) => hasSigned(key, token, 'PS256')))).toEqual([
+      false,
+      false,
+      true,
+      false,
+    ])
+  })
+
+  test('by a long key is verified by another thread', async () => {
+    const key = createSigningKey('RS256', 'long', 4104)
+    const verifying = hasSigned(key, tokenBy(key, 'RS256'), 'RS256')
+    expect(verifying).toBeInstanceOf(Promise)
+    expect(await verifying).toBe(true)
   })
 })
