@@ -96,14 +96,19 @@ async function hasSigned(token: string, key: KeyObject, alg: SignatureAlgorithm)
   }
 }
 
-/** @see https://www.rfc-editor.org/rfc/rfc7518#section-3.3 @see https://www.rfc-editor.org/rfc/rfc7518#section-3.5 */
+const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+
+/**
+ * Without options the padding is that of PKCS #1, version 1.5, and Node takes half as long to read its arguments.
+ * @see https://www.rfc-editor.org/rfc/rfc7518#section-3.3 @see https://www.rfc-editor.org/rfc/rfc7518#section-3.5
+ */
 const rsaAlgorithms = {
-  RS256: { digest: 'sha256', padding: constants.RSA_PKCS1_PADDING },
-  RS384: { digest: 'sha384', padding: constants.RSA_PKCS1_PADDING },
-  RS512: { digest: 'sha512', padding: constants.RSA_PKCS1_PADDING },
-  PS256: { digest: 'sha256', padding: constants.RSA_PKCS1_PSS_PADDING },
-  PS384: { digest: 'sha384', padding: constants.RSA_PKCS1_PSS_PADDING },
-  PS512: { digest: 'sha512', padding: constants.RSA_PKCS1_PSS_PADDING },
+  RS256: { digest: 'sha256', options: undefined },
+  RS384: { digest: 'sha384', options: undefined },
+  RS512: { digest: 'sha512', options: undefined },
+  PS256: { digest: 'sha256', options: pss },
+  PS384: { digest: 'sha384', options: pss },
+  PS512: { digest: 'sha512', options: pss },
 } as const satisfies { readonly [Alg in SignatureAlgorithm]?: object }
 
 function isRsaAlgorithm(alg: SignatureAlgorithm): alg is keyof typeof rsaAlgorithms {
@@ -119,11 +124,10 @@ function isShort({ asymmetricKeyDetails }: KeyObject): boolean {
 
 /** At once: it takes less than half of what it takes to have another thread do it, and as long as that keeps this one busy. */
 function hasSignedRsa(token: string, key: KeyObject, alg: keyof typeof rsaAlgorithms): boolean {
-  const { digest, padding } = rsaAlgorithms[alg]
+  const { digest, options } = rsaAlgorithms[alg]
   const { input, signature } = partsOf(token)
-  const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
   try {
-    return verify(digest, input, { key, padding, saltLength }, signature)
+    return verify(digest, input, options ? { key, ...options } : key, signature)
   } catch {
     return false
   }
