@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../base/bounded-map.ts'
 import {
   foldHeaderName,
   hopByHopHeaders,
@@ -71,9 +72,6 @@ export interface OutgoingToken {
   readonly value: string
 }
 
-/** There may be thousands of routes, and each remembers for itself. */
-const ofEachRoute = { most: 64 }
-
 /** Makes a route's header policy ready. */
 export function compileHeaderPolicy({ tokenHeader, ...options }: HeaderPolicyOptions): HeaderPolicy {
   const { bare = false, forwardAuthorization = true, reservedHeaders, identityHeaders } = options
@@ -84,20 +82,50 @@ export function compileHeaderPolicy({ tokenHeader, ...options }: HeaderPolicyOpt
   // The caller's own credential never reaches an API that the gateway has its own for, nor stands beside that.
   if (onTokenRoute || bare || !forwardAuthorization) reserved.add('authorization')
   if (bare) reserved.add('cookie')
+  const judge = judgeFor({
+    reserved: [...reserved].sort(),
+    forwardedHeaders,
+    dropsTraces: onTokenRoute && !forwardedHeaders,
+  })
+  return { ...options, ...(!bare && onTokenRoute && { tokenHeader }), forwardedHeaders, judge }
+}
+
+/** What decides on the headers of callers. */
+interface HeaderRule {
+  /** Folded names, in order. */
+  readonly reserved: readonly string[]
+  readonly forwardedHeaders: boolean
+  readonly dropsTraces: boolean
+}
+
+/** There may be thousands of rules, and each remembers for itself. */
+const ofEachRule = { most: 128 }
+
+/** Thousands of routes may have the same rule, and share what is remembered of names. */
+const judges = createBoundedMap<HeaderPolicy['judge']>()
+
+function judgeFor(rule: HeaderRule): HeaderPolicy['judge'] {
+  const key = JSON.stringify(rule)
+  const judge = judges.get(key) ?? createJudge(rule)
+  judges.set(key, judge)
+  return judge
+}
+
+function createJudge({ reserved, forwardedHeaders, dropsTraces }: HeaderRule): HeaderPolicy['judge'] {
+  const isReserved = new Set(reserved)
   const isStripped = (folded: string) =>
     always.has(folded) ||
-    reserved.has(folded) ||
+    isReserved.has(folded) ||
     isProxyHeader(folded) ||
     isOverride(folded) ||
-    (onTokenRoute && !forwardedHeaders && isTrace(folded))
-  const judge = remember((name): HeaderVerdict => {
+    (dropsTraces && isTrace(folded))
+  return remember((name): HeaderVerdict => {
     const lower = name.toLowerCase()
     const folded = foldHeaderName(name)
     if (isStripped(folded)) return { lower, passes: 'never' }
     if (!isForwarded(folded)) return { lower, passes: 'always' }
     return { lower, passes: forwardedHeaders && folded === lower ? 'believed' : 'never' }
-  }, ofEachRoute)
-  return { ...options, ...(!bare && onTokenRoute && { tokenHeader }), forwardedHeaders, judge }
+  }, ofEachRule)
 }
 
 /** Never copied: said anew, or for the gateway alone. `__proto__` is a setter on the objects that Node makes of headers. */
