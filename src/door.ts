@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { attachTo, isRefused, serverOptions } from './attach.ts'
 import { GatewayError } from './base/errors.ts'
-import type { Exchange, Turn } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import type { Listener } from './listener.ts'
 import { headerValues } from './proxy/header-names.ts'
 import { openUpgrade, type UpgradeConnection } from './proxy/upgrade-connection.ts'
@@ -39,26 +39,38 @@ export interface GatewayListener {
   attach(server: Server, options?: AttachOptions): void
 }
 
-/** The last turn on each connection: answers go out in the order of the requests, and so they are worked on. */
-const lastOn = new WeakMap<object, { turn: Turn }>()
+/**
+ * The last response of each connection, until it is finished: answers go out in the order of the requests, and so they are
+ * worked on. None may lead to the one before it, or all of a connection would be kept.
+ */
+const lastOn = new WeakMap<object, { response: ServerResponse | undefined }>()
 
 /** Takes the place of the last one, which it gives back. */
-function followLast(socket: object, turn: Turn): Turn | undefined {
+function followLast(socket: object, response: ServerResponse): ServerResponse | undefined {
   const last = lastOn.get(socket)
   if (!last) {
-    lastOn.set(socket, { turn })
+    lastOn.set(socket, { response })
     return undefined
   }
-  const { turn: previous } = last
-  last.turn = turn
+  const { response: previous } = last
+  last.response = response
   return previous
 }
 
-/** Opens a listener's way in; `handle` takes each request on its way, and answers it in any case. */
+/** An idle connection holds nothing of its last request. */
+function forgetFinished({ request, response }: Exchange): void {
+  const last = lastOn.get(request.socket)
+  if (last?.response === response && response.writableFinished) last.response = undefined
+}
+
+/**
+ * Opens a listener's way in; `handle` takes each request on its way, and answers it in any case. It is given the response
+ * before it on the same connection too, if that may not be finished yet.
+ */
 export function createDoor(
   listener: Listener,
   parts: Parts,
-  handle: (exchange: Exchange) => Promise<void>,
+  handle: (exchange: Exchange, previous: ServerResponse | undefined) => Promise<void>,
 ): GatewayListener {
   const take = (
     request: IncomingMessage,
@@ -70,10 +82,9 @@ export function createDoor(
       request.socket.destroy()
       return
     }
-    const turn: Turn = { response }
-    const previous = followLast(request.socket, turn)
+    const previous = followLast(request.socket, response)
     const target = (next && (request as { originalUrl?: string }).originalUrl) ?? request.url ?? ''
-    void onItsWay({
+    const exchange: Exchange = {
       request,
       response,
       target,
@@ -82,24 +93,22 @@ export function createDoor(
       requestId: randomUUID(),
       startedAt: performance.now(),
       outcome: { code: 'ok' },
-      turn,
-      previous,
       next,
       upgrade,
-    })
+    }
+    void onItsWay(exchange, previous)
   }
-  const onItsWay = async (exchange: Exchange) => {
+  const onItsWay = async (exchange: Exchange, previous: ServerResponse | undefined) => {
     parts.inFlight.begin()
     try {
-      await handle(exchange)
+      await handle(exchange, previous)
     } catch {
       // Only the answering or the logging of an error can fail here, and neither may end the process.
       parts.metrics.countInternalError()
       exchange.request.socket.destroy()
     } finally {
       parts.inFlight.end()
-      // An idle connection holds nothing of its last request, and no request anything of the one before it.
-      if (exchange.response.writableFinished) exchange.turn.response = undefined
+      forgetFinished(exchange)
     }
   }
   const handler = (request: IncomingMessage, response: ServerResponse) => take(request, response)

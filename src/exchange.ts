@@ -5,12 +5,6 @@ import type { UpgradeConnection } from './proxy/upgrade-connection.ts'
 import type { Outcome } from './request-log.ts'
 import type { Parts } from './wiring.ts'
 
-/** A request's place among those of its connection. */
-export interface Turn {
-  /** Missing once it is finished. */
-  response: ServerResponse | undefined
-}
-
 /** One request on its way. */
 export interface Exchange {
   readonly request: IncomingMessage
@@ -22,9 +16,6 @@ export interface Exchange {
   readonly requestId: string
   readonly startedAt: number
   readonly outcome: Outcome
-  readonly turn: Turn
-  /** The one before it on the same connection. */
-  readonly previous: Turn | undefined
   /** Given where another application may own the path. */
   readonly next: ((error?: unknown) => void) | undefined
   /** Given where the caller asks for a WebSocket, and its connection can become one. */

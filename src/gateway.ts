@@ -86,10 +86,10 @@ export function createGateway(config: Config, options: GatewayOptions = {}): Gat
 }
 
 /** The way of one request. This is the only place that knows the order. */
-async function handleRequest(exchange: Exchange): Promise<void> {
+async function handleRequest(exchange: Exchange, previous: ServerResponse | undefined): Promise<void> {
   let forwarded: Forwarded | undefined
   try {
-    await ownTurn(exchange)
+    await ownTurn(exchange, previous)
     const reading = readRequest(exchange)
     const route = chooseRoute(exchange, reading)
     const caller = await admit(exchange, route, reading)
@@ -108,10 +108,9 @@ async function handleRequest(exchange: Exchange): Promise<void> {
  * A request that was sent before the last one was answered (pipelining) waits until it is. Every other one is waited for
  * too, but no longer than Node takes to tell that it has no body.
  */
-function ownTurn({ response, previous, upgrade }: Exchange): Promise<void> | undefined {
+function ownTurn({ response, upgrade }: Exchange, previous: ServerResponse | undefined): Promise<void> | undefined {
   if (upgrade) return upgrade.turn()
-  const earlier = previous?.response
-  return !earlier || earlier.writableFinished || earlier.destroyed ? undefined : turnAfter(earlier, response)
+  return !previous || previous.writableFinished || previous.destroyed ? undefined : turnAfter(previous, response)
 }
 
 async function turnAfter(previous: ServerResponse, response: ServerResponse): Promise<void> {
