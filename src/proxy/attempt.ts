@@ -41,8 +41,8 @@ export interface Attempt {
   /** Its head has been written, and there is no body: for engines that write it by themselves. */
   onSent(): void
   onAnswer(answer: UpstreamAnswer): void
-  /** `untouched`: on a kept connection, which had been closed before anything came on it. */
-  onError(error: unknown, untouched?: boolean): void
+  /** `helpsAnother`: another connection would help. Without it, the attempt finds out by itself. */
+  onError(error: unknown, helpsAnother?: boolean): void
 }
 
 export interface AttemptOptions {
@@ -150,11 +150,11 @@ export function startAttempt({ exchange, connections, engine, clock, onOver }: A
   function onFinish(): void {
     settle({ status: response.statusCode })
   }
-  function onError(cause: unknown, untouched = isUntouched()): void {
+  function onError(cause: unknown, helpsAnother = isUntouched() && isClosedConnection(cause)): void {
     // Whether an answer that has begun is whole, it says itself: an upstream may well stop reading once it has answered.
     if (answer) return
     const error = cause instanceof GatewayError ? cause : proxyError(cause)
-    fail(error, untouched && isClosedConnection(cause) ? 'connection' : undefined)
+    fail(error, helpsAnother ? 'connection' : undefined)
   }
   function isUntouched(): boolean {
     return proxyRequest?.reusedSocket === true && proxyRequest.socket?.bytesRead === bytesBefore

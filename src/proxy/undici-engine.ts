@@ -4,17 +4,22 @@ import type { Attempt } from './attempt.ts'
 import type { Engine } from './engine.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { nodeEngine, rawHeaders } from './node-engine.ts'
+import { isClosedConnection } from './proxy-error.ts'
+import type { Upstream } from './upstream.ts'
 import type { AnswerReader, UpstreamAnswer } from './upstream-answer.ts'
-import { clientsOf, type UpstreamClients } from './upstream-clients.ts'
+import { clientsOf } from './upstream-clients.ts'
 
 /** undici for a GET without a body, at two thirds of what Node's own client takes for it; that one for all others. */
 export const undiciEngine: Engine = {
   name: 'undici',
   start(attempt) {
-    const clients = clientsOf(attempt.connections)
-    return isPlain(attempt.exchange) && !clients.meetContinue ? send(attempt, clients) : nodeEngine.start(attempt)
+    const { exchange } = attempt
+    return isPlain(exchange) && !saysContinue.has(exchange.upstream) ? send(attempt) : nodeEngine.start(attempt)
   },
 }
+
+/** Those that have sent 100 Continue without being asked. They may, but undici takes it for a fault. */
+const saysContinue = new WeakSet<Upstream>()
 
 function isPlain({ request, framing, upgrade }: ForwardRequest): boolean {
   return request.method === 'GET' && framing.kind === 'none' && !upgrade
@@ -23,11 +28,10 @@ function isPlain({ request, framing, upgrade }: ForwardRequest): boolean {
 /** Made once: to note where an error was made takes longer than all else about it. */
 const nobody = new Error('nobody waits for it')
 
-function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) => void {
-  const { exchange } = attempt
-  const connection = clients.take(exchange.upstream.target)
+function send(attempt: Attempt): (isWhole: boolean) => void {
+  const { exchange, connections } = attempt
+  const connection = clientsOf(connections).take(exchange.upstream.target)
   const { client, line } = connection
-  let endOther: ReturnType<Engine['start']> | undefined
   let controller: Dispatcher.DispatchController | undefined
   let reader: AnswerReader | undefined
   let isReused = false
@@ -49,6 +53,11 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
       destroy: () => controller?.abort(nobody),
     }
     attempt.onAnswer(answer)
+  }
+
+  function onFault(fault: Error): void {
+    if (line.met100) saysContinue.add(exchange.upstream)
+    attempt.onError(fault, line.met100 || (isReused && line.isEmpty && isClosedConnection(fault)))
   }
 
   client.dispatch(
@@ -77,16 +86,11 @@ function send(attempt: Attempt, clients: UpstreamClients): (isWhole: boolean) =>
         isOver = true
         connection.close()
         if (isAnswered) reader?.onBroken()
-        else if (line.met100 && !attempt.isOver()) {
-          // Nobody asked for it, but it may be said, and undici takes it for a fault: from now on it is not asked here any more.
-          clients.meetContinue = true
-          endOther = nodeEngine.start(attempt)
-        } else attempt.onError(faultOf(error), isReused && line.isEmpty)
+        else onFault(faultOf(error))
       },
     },
   )
   return (isWhole) => {
-    endOther?.(isWhole)
     if (isWhole || isOver) return
     if (controller) controller.abort(nobody)
     else connection.close()

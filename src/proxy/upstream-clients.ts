@@ -13,8 +13,6 @@ export interface UpstreamClients {
   take(target: Target): UpstreamClient
   /** All of them, in use or idle, or being made. */
   readonly sockets: ReadonlySet<Duplex>
-  /** True once the upstream has sent 100 Continue without being asked, which these do not understand. */
-  meetContinue: boolean
 }
 
 /** One connection, for one request at a time. */
@@ -133,6 +131,5 @@ function createUpstreamClients({ agent, keepAlive, whenRetired }: UpstreamAgent)
       return last ?? open(target)
     },
     sockets,
-    meetContinue: false,
   }
 }
