@@ -16,12 +16,14 @@ export class AnswerLine {
   #rest = ''
   #met100 = false
   #read: RegExpExecArray | undefined
+  #piece: Buffer | undefined
 
   /** Looks at what is read from a connection from now on. A line, or an interim head, that is too long ends it. */
   watch(socket: Duplex): void {
     const read = socket.read.bind(socket) as (size?: number) => Buffer | null
     socket.read = (size?: number) => {
       const piece = read(size)
+      this.#piece = piece ?? undefined
       if (!piece || !this.#expected) return piece
       this.#isEmpty = false
       this.#look(piece)
@@ -54,6 +56,11 @@ export class AnswerLine {
   /** As `1.1`; `?` if there was none that could be read. */
   get httpVersion(): string {
     return this.#read?.[1] ?? '?'
+  }
+
+  /** What was read last. */
+  get piece(): Buffer | undefined {
+    return this.#piece
   }
 
   get reason(): string {

@@ -1,6 +1,8 @@
+import { ServerResponse } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { AnswerHead } from './answer-head.ts'
+import type { OnWritten } from './body-memory.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
@@ -23,18 +25,20 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   const { idle } = upstream.timeouts
   let left = head.length ?? Number.POSITIVE_INFINITY
   let stopped = false
+  /** True unless somebody around the gateway takes the pieces first, to compress them, say. */
+  const isOurs = response.write === ServerResponse.prototype.write
 
   const upstreamIsSilent = () => fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' }))
   const callerIsSilent = () =>
     fail(new GatewayError('caller_gone', { reason: 'the caller takes no more of the answer' }))
 
-  function onData(chunk: Buffer): void {
+  function onData(chunk: Buffer, onWritten: OnWritten | undefined): void {
     if (stopped) return
     clearImmediate(flush)
     left -= chunk.length
     if (left === 0) {
       end(chunk)
-    } else if (response.write(chunk)) {
+    } else if (response.write(chunk, isOurs ? onWritten : undefined)) {
       watch.expect(idle, upstreamIsSilent)
     } else {
       answer.pause()

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { GatewayError } from '../base/errors.ts'
+import { givingBack } from './body-memory.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
@@ -36,6 +37,8 @@ function deafUpstream(): GatewayError {
 export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): () => void {
   const { request, response, bodyIdle, bodyLimit = Number.POSITIVE_INFINITY, upstream } = exchange
   let sent = 0
+  /** True unless somebody around the gateway looks at the body too. */
+  const isOurs = () => request.listenerCount('data') === 1
 
   function awaitCaller(): void {
     watch.expect(bodyIdle, () =>
@@ -49,7 +52,7 @@ export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): 
     sent += chunk.length
     if (sent > bodyLimit) {
       fail(new GatewayError('body_too_large', { reason: `more than ${bodyLimit} bytes`, closeConnection: true }))
-    } else if (proxyRequest.write(chunk)) {
+    } else if (proxyRequest.write(chunk, isOurs() ? givingBack(chunk) : undefined)) {
       awaitCaller()
     } else {
       request.pause()

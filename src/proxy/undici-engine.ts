@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { invalidAnswer } from './answer-head.ts'
 import type { Attempt } from './attempt.ts'
+import { createGivingBackShared } from './body-memory.ts'
 import type { Engine } from './engine.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { nodeEngine, rawHeaders } from './node-engine.ts'
@@ -32,6 +33,7 @@ function send(attempt: Attempt): (isWhole: boolean) => void {
   const { exchange, connections } = attempt
   const connection = clientsOf(connections).take(exchange.upstream.target)
   const { client, line } = connection
+  const givingBack = createGivingBackShared()
   let controller: Dispatcher.DispatchController | undefined
   let reader: AnswerReader | undefined
   let isReused = false
@@ -76,7 +78,7 @@ function send(attempt: Attempt): (isWhole: boolean) => void {
       onResponseStart({ rawHeaders: headers }, statusCode) {
         if (statusCode <= 100 || statusCode >= 200 || statusCode === 101) onAnswer(statusCode, headers as Buffer[])
       },
-      onResponseData: (_, chunk) => reader?.onData(chunk as Buffer),
+      onResponseData: (_, chunk) => reader?.onData(chunk as Buffer, givingBack(chunk as Buffer, line.piece)),
       onResponseEnd() {
         isOver = true
         reader?.onEnd()

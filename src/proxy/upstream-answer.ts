@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { givingBack, type OnWritten } from './body-memory.ts'
 
 /** An upstream's answer, whichever client has got it. Its body waits until it is read. */
 export interface UpstreamAnswer {
@@ -17,7 +18,8 @@ export interface UpstreamAnswer {
 
 /** Told of a body: of its pieces, and then of one of the two ends. */
 export interface AnswerReader {
-  onData(chunk: Buffer): void
+  /** `onWritten` lets go of its memory; given where that is worth it. */
+  onData(chunk: Buffer, onWritten: OnWritten | undefined): void
   /** It is whole. */
   onEnd(): void
   /** It is not, and nothing more will come. */
@@ -31,7 +33,7 @@ export function answerOf(incoming: IncomingMessage): UpstreamAnswer {
   return {
     ...{ statusCode, statusMessage, httpVersion, rawHeaders },
     read({ onData, onEnd, onBroken }) {
-      incoming.on('data', onData)
+      incoming.on('data', (chunk: Buffer) => onData(chunk, givingBack(chunk)))
       incoming.on('end', () => incoming.complete && onEnd())
       incoming.on('close', () => incoming.complete || onBroken())
     },
