@@ -51,8 +51,8 @@ async function requireToken(
   requirement: Requirement,
 ): Promise<AccessToken> {
   const bearer = readBearerToken(request.headers.authorization, target)
-  const known = parts.accessTokens.recall(bearer, requirement)
-  const token = known ?? (await whileOpen(response, parts.accessTokens.verify(bearer, requirement)))
+  const verified = parts.accessTokens.verify(bearer, requirement)
+  const token = verified instanceof Promise ? await whileOpen(response, verified) : verified
   outcome.callerId = token.clientId
   outcome.scopes = token.scopes
   requirement.check(token)

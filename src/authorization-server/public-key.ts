@@ -61,6 +61,7 @@ function createPublicKey(
   const { kty, crv, n, e, x, y } = jwk
   const key = importKey({ kty, crv, n, e, x, y })
   if (!key) return { fault: 'has members that make no key, or a point that is not on its curve' }
+  const short = isShort(key)
   return {
     kid,
     identity: JSON.stringify([kid, only, kty, crv, n, e, x, y]),
@@ -71,7 +72,7 @@ function createPublicKey(
       return only === undefined || isSameAlgorithm(only, alg)
     },
     hasSigned(token, alg) {
-      if (isRsaAlgorithm(alg) && isShort(key)) return hasSignedRsa(token, key, alg)
+      if (short && isRsaAlgorithm(alg)) return hasSignedRsa(token, key, alg)
       return alg === 'Ed448' ? hasSignedEd448(token, key) : hasSigned(token, key, alg)
     },
   }

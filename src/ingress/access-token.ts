@@ -37,16 +37,15 @@ export interface AccessToken {
 
 export interface AccessTokenVerifier {
   /**
-   * The token, where it was verified before and is as good as then; `undefined` where only {@link verify} can tell.
-   * @throws {GatewayError} `invalid_token`
-   */
-  recall(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): AccessToken | undefined
-  /**
-   * Verifies a token; with `servers`, only of the servers with these names.
+   * Verifies a token; with `servers`, only of the servers with these names. Tells at once of one that was verified before,
+   * and is as good as then.
    * @throws {GatewayError} `invalid_token`, or `keys_unavailable` where it cannot be decided
    * @see https://www.rfc-editor.org/rfc/rfc8725#section-3
    */
-  verify(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): Promise<AccessToken>
+  verify(
+    token: string,
+    allowed?: { readonly servers?: readonly string[] | undefined },
+  ): AccessToken | Promise<AccessToken>
 }
 
 /**
@@ -62,7 +61,7 @@ export function createAccessTokenVerifier(
   const sharedTexts = createSharedTexts()
   const largest = Math.max(0, ...servers.map((server) => server.options.max_token_size))
 
-  function recallDigest(digest: string, allowed: readonly string[] | undefined): AccessToken | undefined {
+  function recall(digest: string, allowed: readonly string[] | undefined): AccessToken | undefined {
     const known = remembered.get(digest)
     if (!known) return undefined
     if (servers.includes(known.server)) {
@@ -77,26 +76,25 @@ export function createAccessTokenVerifier(
     return undefined
   }
 
+  async function verifyNew(token: string, digest: string, allowed: readonly string[] | undefined) {
+    const { header, claims } = readCompactJwt(token)
+    const server = serverOf(claims, byIssuer)
+    requireAllowed(server, allowed)
+    if (token.length > server.options.max_token_size) throw tooLarge()
+    requireType(header.typ, acceptedTypes(server.options))
+    const key = await requireSignature(token, header, server)
+    const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
+    requireValidClaims(verified.token, server.options)
+    requireValidTimes(claims, server.options, clock.now())
+    remembered.remember(digest, verified)
+    return verified.token
+  }
+
   return {
-    recall(token, { servers: allowed } = {}) {
-      return token.length > largest ? undefined : recallDigest(remembered.digest(token), allowed)
-    },
-    async verify(token, { servers: allowed } = {}) {
+    verify(token, { servers: allowed } = {}) {
       if (token.length > largest) throw tooLarge()
       const digest = remembered.digest(token)
-      const known = recallDigest(digest, allowed)
-      if (known) return known
-      const { header, claims } = readCompactJwt(token)
-      const server = serverOf(claims, byIssuer)
-      requireAllowed(server, allowed)
-      if (token.length > server.options.max_token_size) throw tooLarge()
-      requireType(header.typ, acceptedTypes(server.options))
-      const key = await requireSignature(token, header, server)
-      const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
-      requireValidClaims(verified.token, server.options)
-      requireValidTimes(claims, server.options, clock.now())
-      remembered.remember(digest, verified)
-      return verified.token
+      return recall(digest, allowed) ?? verifyNew(token, digest, allowed)
     },
   }
 }

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { GatewayError } from '../../src/base/errors.ts'
-import type { AccessTokenVerifier } from '../../src/ingress/access-token.ts'
+import type { LateVerifier } from './verifier.ts'
 
 /** Expects 401 invalid_token for this very reason, and an error that shows no part of the token however it is printed. */
-export async function expectRefusal(verifier: AccessTokenVerifier, token: string, reason: RegExp): Promise<void> {
+export async function expectRefusal(verifier: LateVerifier, token: string, reason: RegExp): Promise<void> {
   const error: unknown = await verifier.verify(token).catch((thrown) => thrown)
   if (!(error instanceof GatewayError))
     throw new Error('the token was accepted, or something else was thrown', { cause: error })

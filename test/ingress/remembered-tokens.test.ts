@@ -3,18 +3,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createKeySet, type KeySet, keySetOptions } from '../../src/authorization-server/key-set.ts'
 import type { PublicKey } from '../../src/authorization-server/public-key.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import {
-  type AccessToken,
-  type AccessTokenVerifier,
-  createAccessTokenVerifier,
-  type TrustedServer,
-} from '../../src/ingress/access-token.ts'
+import { type AccessToken, createAccessTokenVerifier, type TrustedServer } from '../../src/ingress/access-token.ts'
 import { accessTokenOptions } from '../../src/ingress/access-token-options.ts'
 import { createRememberedTokens, type RememberedTokens } from '../../src/ingress/remembered-tokens.ts'
 import { createTestClock, type TestClock } from '../harness/clock.ts'
 import { type KeyServer, startKeyServer } from '../harness/key-server.ts'
 import { createSigningKey, createToken, type Members } from '../harness/tokens.ts'
-import { audience, issuer, parts } from './verifier.ts'
+import { audience, issuer, type LateVerifier, lateVerifier, parts } from './verifier.ts'
 
 const one = createSigningKey('ES256', 'one')
 const two = createSigningKey('ES256', 'two')
@@ -53,7 +48,8 @@ function trusted(options: Members = {}, more: Partial<TrustedServer> = {}): Trus
   return { name: 'sso', issuers: [issuer], keys, options: accessTokenOptions.parse({ audience, ...options }), ...more }
 }
 
-const verifierOf = (...servers: readonly TrustedServer[]) => createAccessTokenVerifier(servers, { clock, remembered })
+const verifierOf = (...servers: readonly TrustedServer[]) =>
+  lateVerifier(createAccessTokenVerifier(servers, { clock, remembered }))
 const seconds = () => Math.floor(clock.now() / 1000)
 
 async function outcome(promise: Promise<AccessToken>): Promise<unknown> {
@@ -108,10 +104,12 @@ describe('a token that was verified', () => {
     const verifier = verifierOf(trusted({ max_age: '1m' }))
     const token = createToken(one, parts({ claims: { nbf: seconds() } }))
     await verifier.verify(token)
-    const earlier = createAccessTokenVerifier([trusted()], {
-      clock: { ...clock, now: () => clock.now() - 60_000 },
-      remembered,
-    })
+    const earlier = lateVerifier(
+      createAccessTokenVerifier([trusted()], {
+        clock: { ...clock, now: () => clock.now() - 60_000 },
+        remembered,
+      }),
+    )
     expect(await outcome(earlier.verify(token))).toMatch(/not valid yet/)
     await clock.advance(65_000)
     expect(await outcome(verifier.verify(token))).toMatch(/max_age/)
@@ -381,8 +379,10 @@ describe('with a memory every answer is what it would be without one', () => {
         const { time, published, sets, make } = world()
         const memory = createRememberedTokens({ most: 8 })
         let servers = [make(0, {}), make(1, {})]
-        const verifiers = (): readonly AccessTokenVerifier[] =>
-          [memory, forgetful].map((each) => createAccessTokenVerifier(servers, { clock: time, remembered: each }))
+        const verifiers = (): readonly LateVerifier[] =>
+          [memory, forgetful].map((each) =>
+            lateVerifier(createAccessTokenVerifier(servers, { clock: time, remembered: each })),
+          )
         let [remembering, plain] = verifiers()
         for (const each of steps) {
           if ('advance' in each) await time.advance(each.advance)

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { createKeySet, keySetOptions } from '../../src/authorization-server/key-set.ts'
 import {
+  type AccessToken,
   type AccessTokenVerifier,
   createAccessTokenVerifier,
   type TrustedServer,
@@ -13,8 +14,17 @@ import type { Members, SigningKey, TokenParts } from '../harness/tokens.ts'
 export const issuer = 'https://sso.example.test/realms/one'
 export const audience = 'https://api.example.test'
 
+/** A verifier that always takes its time. */
+export interface LateVerifier {
+  verify(...given: Parameters<AccessTokenVerifier['verify']>): Promise<AccessToken>
+}
+
+export function lateVerifier(verifier: AccessTokenVerifier): LateVerifier {
+  return { verify: async (...given) => verifier.verify(...given) }
+}
+
 /** A verifier whose servers publish their keys on real sockets. */
-export interface TestVerifier extends AccessTokenVerifier {
+export interface TestVerifier extends LateVerifier {
   readonly clock: TestClock
   /** From now on the first server publishes these keys. */
   publish(...keys: readonly (SigningKey | object)[]): void
@@ -46,7 +56,7 @@ export async function startVerifier(...servers: readonly TestServer[]): Promise<
     trusted.push({ name, issuers, keys: keySet, options: readOptions(options) })
   }
   return {
-    ...createAccessTokenVerifier(trusted, { clock }),
+    ...lateVerifier(createAccessTokenVerifier(trusted, { clock })),
     clock,
     publish: (...keys) => keyServers[0]?.publish(...keys.map(publicPart)),
     stop: async () => {
