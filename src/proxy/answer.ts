@@ -6,6 +6,7 @@ import type { OnWritten } from './body-memory.ts'
 import type { ForwardRequest } from './exchange.ts'
 import { flushHead } from './flush-head.ts'
 import type { SilenceWatch } from './silence.ts'
+import { atTurnEnd } from './turn-end.ts'
 import type { UpstreamAnswer } from './upstream-answer.ts'
 
 export interface AnswerSending {
@@ -24,6 +25,10 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   const { response, upstream } = exchange
   const { idle } = upstream.timeouts
   let left = head.length ?? Number.POSITIVE_INFINITY
+  /** The turn of the event loop in which the answer came, what came of its body meanwhile, and whether that is all. */
+  let isFirstTurn = true
+  let first: Piece | undefined
+  let isWhole = false
   let stopped = false
   /** True unless somebody around the gateway takes the pieces first, to compress them, say. */
   const isOurs = response.write === ServerResponse.prototype.write
@@ -34,11 +39,17 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
 
   function onData(chunk: Buffer, onWritten: OnWritten | undefined): void {
     if (stopped) return
-    clearImmediate(flush)
     left -= chunk.length
-    if (left === 0) {
-      end(chunk)
-    } else if (response.write(chunk, isOurs ? onWritten : undefined)) {
+    if (isFirstTurn && !first) {
+      first = { chunk, onWritten }
+      return
+    }
+    endFirstTurn()
+    if (left === 0) end(chunk)
+    else pass({ chunk, onWritten })
+  }
+  function pass({ chunk, onWritten }: Piece): void {
+    if (response.write(chunk, isOurs ? onWritten : undefined)) {
       watch.expect(idle, upstreamIsSilent)
     } else {
       answer.pause()
@@ -57,23 +68,34 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
     response.end(last)
   }
   function onEnd(): void {
-    clearImmediate(flush)
-    if (!stopped && !response.writableEnded) end()
+    if (isFirstTurn) isWhole = true
+    else if (!stopped && !response.writableEnded) end()
   }
   function onBroken(): void {
     // Ending the answer here would make a whole one of the half.
     fail(new GatewayError('upstream_unreachable', { reason: 'the answer broke off' }))
   }
+  function endFirstTurn(): void {
+    if (!isFirstTurn || stopped) return
+    isFirstTurn = false
+    if (isWhole) end(first?.chunk)
+    else if (first) pass(first)
+    // An event stream has its head at once.
+    else if (head.hasBody) flushHead(response)
+  }
 
   response.writeHead(head.status, head.reason, head.rawHeaders)
-  // An event stream has its head at once; an answer whose body is here already goes out in one piece with it.
-  const flush = setImmediate(() => head.hasBody && flushHead(response))
+  atTurnEnd(endFirstTurn)
   watch.expect(idle, upstreamIsSilent)
   answer.read({ onData, onEnd, onBroken })
   return () => {
     stopped = true
-    clearImmediate(flush)
   }
+}
+
+interface Piece {
+  readonly chunk: Buffer
+  readonly onWritten: OnWritten | undefined
 }
 
 const mostDropped = 64 * 1024
