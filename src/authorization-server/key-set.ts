@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { errorTrail, type Log } from '../base/log.ts'
 import { duration, ruleOverMap } from '../base/scalars.ts'
+import type { Soon } from '../base/soon.ts'
 import { fetchKeys, type KeySetServer } from './key-set-document.ts'
 import { createKeyTeller } from './left-out-keys.ts'
 import { pauseOf } from './metadata.ts'
@@ -55,7 +56,7 @@ export interface KeySet {
    * @throws {GatewayError} `keys_unavailable` where it cannot be decided: no keys at all, or too old, or an unknown key
    * id while the server gives no answer
    */
-  find(wanted: WantedKey): Promise<readonly PublicKey[]>
+  find(wanted: WantedKey): Soon<readonly PublicKey[]>
   /**
    * True if a key that was found once is one of the server's still, and would be found again. Fetches nothing that anybody
    * waits for.
@@ -143,7 +144,14 @@ export function createKeySet(
     if (age() >= options.refresh && !fetching && pauseLeft() <= 0) void fetchOnce()
   }
 
-  async function find(wanted: WantedKey): Promise<readonly PublicKey[]> {
+  function find(wanted: WantedKey): Soon<readonly PublicKey[]> {
+    const found = candidates(usable() ?? [], wanted)
+    if (found.length === 0) return fetchAndFind(wanted)
+    renewWhenStale()
+    return found
+  }
+
+  async function fetchAndFind(wanted: WantedKey): Promise<readonly PublicKey[]> {
     if (!usable() && (fetching || pauseLeft() <= 0)) await fetchOnce()
     else renewWhenStale()
     let found = candidates(usable() ?? [], wanted)

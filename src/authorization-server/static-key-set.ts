@@ -40,7 +40,7 @@ export function createStaticKeySet(file: Secret, name: string, log?: Log): KeySe
   }
   return {
     start() {},
-    find: async (wanted) => candidates(recent(), wanted),
+    find: (wanted) => candidates(recent(), wanted),
     holds: (key) => recent().includes(key),
     stop() {},
   }

@@ -4,6 +4,7 @@ import { isSignatureAlgorithm, type SignatureAlgorithm } from '../authorization-
 import { readClaim } from '../base/claim-path.ts'
 import type { Clock } from '../base/clock.ts'
 import { isScopeToken, parseScope } from '../base/scope.ts'
+import { follow, type Soon } from '../base/soon.ts'
 import { type AccessTokenOptions, acceptedTypes } from './access-token-options.ts'
 import { readCompactJwt } from './compact-jwt.ts'
 import { invalidToken } from './invalid-token.ts'
@@ -37,15 +38,12 @@ export interface AccessToken {
 
 export interface AccessTokenVerifier {
   /**
-   * Verifies a token; with `servers`, only of the servers with these names. Tells at once of one that was verified before,
-   * and is as good as then.
+   * Verifies a token; with `servers`, only of the servers with these names. Tells at once where nothing has to be
+   * waited for.
    * @throws {GatewayError} `invalid_token`, or `keys_unavailable` where it cannot be decided
    * @see https://www.rfc-editor.org/rfc/rfc8725#section-3
    */
-  verify(
-    token: string,
-    allowed?: { readonly servers?: readonly string[] | undefined },
-  ): AccessToken | Promise<AccessToken>
+  verify(token: string, allowed?: { readonly servers?: readonly string[] | undefined }): Soon<AccessToken>
 }
 
 /**
@@ -76,18 +74,19 @@ export function createAccessTokenVerifier(
     return undefined
   }
 
-  async function verifyNew(token: string, digest: string, allowed: readonly string[] | undefined) {
+  function verifyNew(token: string, digest: string, allowed: readonly string[] | undefined): Soon<AccessToken> {
     const { header, claims } = readCompactJwt(token)
     const server = serverOf(claims, byIssuer)
     requireAllowed(server, allowed)
     if (token.length > server.options.max_token_size) throw tooLarge()
     requireType(header.typ, acceptedTypes(server.options))
-    const key = await requireSignature(token, header, server)
-    const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
-    requireValidClaims(verified.token, server.options)
-    requireValidTimes(claims, server.options, clock.now())
-    remembered.remember(digest, verified)
-    return verified.token
+    return follow(requireSignature(token, header, server), (key) => {
+      const verified = { token: describe(sharedTexts.claims(claims), server, sharedTexts), server, key }
+      requireValidClaims(verified.token, server.options)
+      requireValidTimes(claims, server.options, clock.now())
+      remembered.remember(digest, verified)
+      return verified.token
+    })
   }
 
   return {
@@ -150,29 +149,35 @@ function mediaType(typ: string): string {
 }
 
 /** Gives back the key that the token is signed with. */
-async function requireSignature(token: string, header: JsonObject, server: TrustedServer): Promise<PublicKey> {
+function requireSignature(token: string, header: JsonObject, server: TrustedServer): Soon<PublicKey> {
   const { alg, kid } = header
   if (!isSignatureAlgorithm(alg) || !server.options.algorithms.includes(alg))
     throw invalidToken(`its algorithm ${printable(alg)} is none of the accepted ones`)
   if (kid !== undefined && typeof kid !== 'string') throw invalidToken('its kid is not text')
   // Only the server's own keys: jwk, jku, x5c and x5u in the header are the words of whoever made the token.
-  const tried = await server.keys.find({ alg, kid })
-  if (tried.length === 0) throw invalidToken(`no key of its server fits its kid ${printable(kid)} and algorithm ${alg}`)
-  const key =
-    (await signerAmong(tried, token, alg)) ??
-    // The server may have a new key by now, without an id or under the old one.
-    (await signerAmong(await server.keys.find({ alg, kid, tried }), token, alg))
-  if (!key) throw invalidToken('its signature is wrong')
-  return key
+  return follow(server.keys.find({ alg, kid }), (tried) => {
+    if (tried.length === 0)
+      throw invalidToken(`no key of its server fits its kid ${printable(kid)} and algorithm ${alg}`)
+    return follow(signerAmong(tried, token, alg), (signer) => {
+      if (signer) return signer
+      // The server may have a new key by now, without an id or under the old one.
+      return follow(server.keys.find({ alg, kid, tried }), (others) =>
+        follow(signerAmong(others, token, alg), (other) => {
+          if (!other) throw invalidToken('its signature is wrong')
+          return other
+        }),
+      )
+    })
+  })
 }
 
-async function signerAmong(
-  keys: readonly PublicKey[],
+function signerAmong(
+  [key, ...others]: readonly PublicKey[],
   token: string,
   alg: SignatureAlgorithm,
-): Promise<PublicKey | undefined> {
-  for (const key of keys) if (await key.hasSigned(token, alg)) return key
-  return undefined
+): Soon<PublicKey | undefined> {
+  if (!key) return undefined
+  return follow(key.hasSigned(token, alg), (hasSigned) => (hasSigned ? key : signerAmong(others, token, alg)))
 }
 
 function describe(claims: JsonObject, { name, options }: TrustedServer, shared: SharedTexts): AccessToken {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { invalidToken } from './invalid-token.ts'
 import { type JsonObject, readJsonObject } from './strict-json.ts'
 
@@ -19,19 +20,35 @@ export function readCompactJwt(token: string): CompactJwt {
   const parts = token.split('.', 6)
   // An encrypted token can hide an unsigned one from everybody but its reader.
   if (parts.length === 5) throw invalidToken('the token is encrypted, or has five parts')
-  const [header, payload, signature] = parts.map(decodePart)
-  if (parts.length !== 3 || !header || !payload || !signature)
-    throw invalidToken('the token is no signed JWT in three parts of base64url')
+  const [header, payload, signature] = parts
+  if (parts.length !== 3 || !header || !payload || !signature) return refuse(notInParts)
+  decodePart(signature)
   return {
-    header: requirePlainHeader(readJsonObject(header)),
-    claims: readJsonObject(payload) ?? refuse('the payload is not exactly one JSON object'),
+    header: readHeader(header),
+    claims: readJsonObject(decodePart(payload)) ?? refuse('the payload is not exactly one JSON object'),
   }
 }
 
+const notInParts = 'the token is no signed JWT in three parts of base64url'
+
 /** Padding, blanks, the other alphabet and stray bits would give one token many spellings. */
-function decodePart(part: string): Buffer | undefined {
+function decodePart(part: string): Buffer {
   const bytes = Buffer.from(part, 'base64url')
-  return part !== '' && bytes.toString('base64url') === part ? bytes : undefined
+  return bytes.toString('base64url') === part ? bytes : refuse(notInParts)
+}
+
+/** A server writes the same one on all of its tokens. Few are kept, and no long ones: anybody can make some up. */
+const headers = new LRUCache<string, JsonObject>({ max: 100 })
+const longestKept = 500
+
+function readHeader(part: string): JsonObject {
+  const known = headers.get(part)
+  if (known) return known
+  const bytes = decodePart(part)
+  const header = requirePlainHeader(readJsonObject(bytes))
+  // Written anew: a part of a text holds on to all of it, which is the token here.
+  if (part.length <= longestKept) headers.set(bytes.toString('base64url'), header)
+  return header
 }
 
 /** Parameters that change how a token is to be read; ignoring them would be reading another token than was signed. */
