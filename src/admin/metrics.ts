@@ -1,9 +1,9 @@
 import type { Aggregator, Registry as AnyRegistry } from 'prom-client'
 import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
-import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
 import { version } from '../base/version.ts'
+import { createHistogram } from './histogram.ts'
 
 /** What became of one request. Every text in it is a name of the configuration or one of a few words of our own. */
 export interface CountedRequest {
@@ -50,9 +50,6 @@ export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE
 /** In seconds: from an answer out of memory to the longest that an upstream may take by default. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Times that wait to be counted. Whoever asks for the figures gets theirs too, and does not wait for long. */
-const mostUncounted = 256
-
 /** Counters in a registry of their own: a program may have several gateways, and metrics besides. */
 export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
   const registry = new Registry()
@@ -63,12 +60,10 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
     'Requests, by status and outcome; every code but ok is a refusal or failure.',
     ['listener', 'route', 'status', 'code'],
   )
-  const durations = new Histogram({
+  const durations = createHistogram(registry, {
     name: 'scopegate_request_duration_seconds',
     help: 'From the headers of a request to the end of its answer.',
-    labelNames: ['listener', 'route'],
     buckets,
-    registers: [registry],
   })
   const wouldBe = counter(
     'report_refusals_total',
@@ -117,27 +112,19 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
   for (const { listener, route, until } of trials) ends.set({ listener, route }, until / 1000)
   gauge('build_info', 'Always 1; tells the version.', ['version'], { aggregator: 'first' }).set({ version }, 1)
 
-  /** Added up by listener and route until somebody looks, or many at a time: the library takes long for each one. */
+  /** Added up by listener and route until somebody looks: the library takes long for each one. */
   const allSeries = new Map<string, Map<string, Series>>()
   const sources = createPairs()
   const seriesOf = (listener: string, route: string): Series => {
     const known = allSeries.get(listener)?.get(route)
     if (known) return known
-    const made = { labels: { listener, route }, seconds: [], answers: createPairs() }
+    const labels = { listener, route }
+    const made = { labels, observe: durations.withLabels(labels), answers: createPairs() }
     const routes = allSeries.get(listener) ?? new Map<string, Series>()
     allSeries.set(listener, routes.set(route, made))
     return made
   }
-  let waiting: Series[] = []
-  let uncounted = 0
-  const observeAll = () => {
-    const all = waiting
-    waiting = []
-    uncounted = 0
-    for (const { labels, seconds } of all) for (const each of seconds.splice(0)) durations.observe(labels, each)
-  }
   const countAll = () => {
-    observeAll()
     for (const routes of allSeries.values())
       for (const series of routes.values()) {
         series.answers.take((status, code, times) => requests.inc({ ...series.labels, status, code }, times))
@@ -150,8 +137,7 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
       const { code, route = '', client, tokenSource, report } = outcome
       const series = seriesOf(listener, route)
       series.answers.add(status, code)
-      if (series.seconds.push(seconds) === 1) waiting.push(series)
-      if (++uncounted >= mostUncounted) observeAll()
+      series.observe(seconds)
       if (client !== undefined && tokenSource !== undefined) sources.add(client, tokenSource)
       if (client !== undefined && outcome.replaced) replaced.inc({ client })
       if (report?.refusal) wouldBe.inc({ listener, route, code: report.refusal.code })
@@ -170,10 +156,10 @@ export function createMetrics({ inFlight, trials }: MetricsSources): Metrics {
   }
 }
 
-/** The requests of one listener and route that wait to be counted. */
+/** The requests of one listener and route. */
 interface Series {
   readonly labels: { readonly listener: string; readonly route: string }
-  readonly seconds: number[]
+  readonly observe: (seconds: number) => void
   readonly answers: Pairs
 }
 
