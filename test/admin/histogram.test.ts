@@ -18,9 +18,7 @@ test('a histogram says what one of the library says: each value up to its bound,
     }
   }
   expect(await ours.metrics()).toBe(await theirs.metrics())
-  const withoutExamples = (await theirs.getMetricsAsJSON()).map(({ values = [], ...rest }) => ({
-    ...rest,
-    values: values.map(({ exemplar: _, ...value }: { exemplar?: unknown }) => value),
-  }))
-  expect(await ours.getMetricsAsJSON()).toEqual(withoutExamples)
+  const known = await theirs.getMetricsAsJSON()
+  // The library adds room for an example to each.
+  expect(known).toMatchObject(await ours.getMetricsAsJSON())
 })
