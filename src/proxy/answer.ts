@@ -85,7 +85,14 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   }
 
   response.writeHead(head.status, head.reason, head.rawHeaders)
-  atTurnEnd(endFirstTurn)
+  atTurnEnd(() => {
+    try {
+      endFirstTurn()
+    } catch (cause) {
+      // Whoever wraps the response in an application may throw here, and others wait for their turn.
+      fail(new GatewayError('internal_error', { cause }))
+    }
+  })
   watch.expect(idle, upstreamIsSilent)
   answer.read({ onData, onEnd, onBroken })
   return () => {

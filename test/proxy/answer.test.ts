@@ -24,7 +24,9 @@ async function startRequests(count: number) {
   await until(() => attempts.length === count)
   const writes: Attempt[] = []
   for (const attempt of attempts) countWrites(attempt, writes)
-  return { attempts, writes, answers: Promise.all(answers) }
+  const all = Promise.all(answers)
+  all.catch(() => {})
+  return { attempts, writes, answers: all, each: Promise.allSettled(answers), results: proxy.results }
 }
 
 /** Notes whenever something goes out to the caller. */
@@ -99,4 +101,21 @@ test('an answer that breaks off in its first turn is none', async () => {
     })
   await expect(answers).rejects.toThrow()
   expect(writes).toEqual([])
+})
+
+test('an answer that an application around the gateway cannot take harms no other', async () => {
+  const { attempts, each, results } = await startRequests(3)
+  const [first] = attempts
+  if (first)
+    first.exchange.response.end = () => {
+      throw new Error('not taken')
+    }
+  for (const attempt of attempts)
+    answer(attempt, ['content-length', '4'], ({ onData, onEnd }) => {
+      onData(Buffer.from('good'), undefined)
+      onEnd()
+    })
+  expect((await each).map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+  expect(results).toHaveLength(3)
+  expect(results).toContainEqual(expect.objectContaining({ code: 'internal_error' }))
 })
