@@ -1,4 +1,4 @@
-import { ServerResponse } from 'node:http'
+import { OutgoingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { AnswerHead } from './answer-head.ts'
@@ -31,7 +31,7 @@ export function sendAnswer({ exchange, answer, head, watch, fail }: AnswerSendin
   let isWhole = false
   let stopped = false
   /** True unless somebody around the gateway takes the pieces first, to compress them, say. */
-  const isOurs = response.write === ServerResponse.prototype.write
+  const isOurs = response.write === OutgoingMessage.prototype.write
 
   const upstreamIsSilent = () => fail(new GatewayError('upstream_timeout', { reason: 'silence within the answer' }))
   const callerIsSilent = () =>

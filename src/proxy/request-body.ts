@@ -37,8 +37,8 @@ function deafUpstream(): GatewayError {
 export function sendBody({ exchange, proxyRequest, watch, fail }: BodySending): () => void {
   const { request, response, bodyIdle, bodyLimit = Number.POSITIVE_INFINITY, upstream } = exchange
   let sent = 0
-  /** True unless somebody around the gateway looks at the body too. */
-  const isOurs = () => request.listenerCount('data') === 1
+  /** True unless somebody around the gateway looks at the body too, or has put it together from memory of its own. */
+  const isOurs = () => request.listenerCount('data') === 1 && request.socket.bytesRead >= sent
 
   function awaitCaller(): void {
     watch.expect(bodyIdle, () =>

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import type { Dispatcher } from 'undici'
 import { invalidAnswer } from './answer-head.ts'
 import type { Attempt } from './attempt.ts'
@@ -25,6 +26,9 @@ const saysContinue = new WeakSet<Upstream>()
 function isPlain({ request, framing, upgrade }: ForwardRequest): boolean {
   return request.method === 'GET' && framing.kind === 'none' && !upgrade
 }
+
+/** Who watches all requests of the process may keep their bodies. */
+const received = channel('undici:request:bodyChunkReceived')
 
 /** Made once: to note where an error was made takes longer than all else about it. */
 const nobody = new Error('nobody waits for it')
@@ -78,7 +82,10 @@ function send(attempt: Attempt): (isWhole: boolean) => void {
       onResponseStart({ rawHeaders: headers }, statusCode) {
         if (statusCode <= 100 || statusCode >= 200 || statusCode === 101) onAnswer(statusCode, headers as Buffer[])
       },
-      onResponseData: (_, chunk) => reader?.onData(chunk as Buffer, givingBack(chunk as Buffer, line.piece)),
+      onResponseData(_, chunk) {
+        const onWritten = givingBack(chunk as Buffer, line.piece)
+        reader?.onData(chunk as Buffer, received.hasSubscribers ? undefined : onWritten)
+      },
       onResponseEnd() {
         isOver = true
         reader?.onEnd()

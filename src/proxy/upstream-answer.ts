@@ -33,7 +33,9 @@ export function answerOf(incoming: IncomingMessage): UpstreamAnswer {
   return {
     ...{ statusCode, statusMessage, httpVersion, rawHeaders },
     read({ onData, onEnd, onBroken }) {
-      incoming.on('data', (chunk: Buffer) => onData(chunk, givingBack(chunk)))
+      // Who watches all requests of the process may look at its body too.
+      const isOurs = () => incoming.listenerCount('data') === 1
+      incoming.on('data', (chunk: Buffer) => onData(chunk, isOurs() ? givingBack(chunk) : undefined))
       incoming.on('end', () => incoming.complete && onEnd())
       incoming.on('close', () => incoming.complete || onBroken())
     },

@@ -1,15 +1,22 @@
 import { createHash, randomFillSync } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener, request as send } from 'node:http'
+import { createServer, IncomingMessage, type RequestListener, ServerResponse, request as send } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { Attempt } from '../../src/proxy/attempt.ts'
 import { createGivingBackShared, givingBack } from '../../src/proxy/body-memory.ts'
 import type { Engine } from '../../src/proxy/engine.ts'
+import { createForwarder } from '../../src/proxy/forward.ts'
+import { upstreamOptions } from '../../src/proxy/route-options.ts'
 import { undiciEngine } from '../../src/proxy/undici-engine.ts'
+import { createUpstream } from '../../src/proxy/upstream.ts'
 import type { AnswerReader, UpstreamAnswer } from '../../src/proxy/upstream-answer.ts'
 import { listen } from '../harness/listen.ts'
 import { withEachEngine } from './engines.ts'
+import { createKeeper } from './keep.ts'
 import type { ProxyServer } from './proxy-server.ts'
 
 const large = 16 * 1024
@@ -170,6 +177,29 @@ withEachEngine(({ keep, proxyTo, engine }) => {
     expect(partGone(answered)).toBe(0)
   })
 
+  test('those of an answer are left to who watches all requests of the process', async () => {
+    const upstream = await startUpstream()
+    const watched: Buffer[] = []
+    const onChunk = (message: unknown) => void watched.push((message as { chunk: Buffer }).chunk)
+    const onFinish = (message: unknown) => {
+      const { response } = message as { response: IncomingMessage }
+      const isAsked = upstream.endsWith(`:${response.socket.remotePort}`)
+      if (isAsked) response.on('data', (piece: Buffer) => watched.push(piece))
+    }
+    subscribe('undici:request:bodyChunkReceived', onChunk)
+    subscribe('http.client.response.finish', onFinish)
+    try {
+      const { spy, answered } = spyOn(engine)
+      await get(await proxyTo(upstream, { engine: spy }), '/length')
+      expect(answered.length).toBeGreaterThan(50)
+      expect(watched).toHaveLength(answered.length)
+      expect(partGone(answered)).toBe(0)
+    } finally {
+      unsubscribe('undici:request:bodyChunkReceived', onChunk)
+      unsubscribe('http.client.response.finish', onFinish)
+    }
+  })
+
   test.each([{ 'content-length': body.length }, { 'transfer-encoding': 'chunked' }])(
     'the pieces of a body take no room once they are sent: %o',
     async (headers) => {
@@ -186,6 +216,28 @@ withEachEngine(({ keep, proxyTo, engine }) => {
     await post(await proxyTo(await startUpstream(), { engine: spy }), { 'content-length': body.length })
     expect(asked.length).toBeGreaterThan(50)
     expect(partGone(asked)).toBe(0)
+  })
+})
+
+describe('a body that an application has put together', () => {
+  const { keep } = createKeeper()
+
+  test('is left to it', async () => {
+    const { port } = await keep(listen(createServer(answer)))
+    const upstream = createUpstream(upstreamOptions.parse(`http://127.0.0.1:${port}`))
+    const own = Buffer.from(body)
+    const pieces = [own.subarray(0, 100), own]
+    const request = new IncomingMessage(new Socket())
+    Object.assign(request, { method: 'POST', _read: () => request.push(pieces.shift() ?? null) })
+    const response = new ServerResponse(request)
+    response.assignSocket(new PassThrough() as unknown as Socket)
+    const result = await createForwarder().forward({
+      ...{ request, response, upstream, path: '/', headers: { host: 'x' } },
+      ...{ framing: { kind: 'length', length: own.length + 100 }, sendContinue: false, bodyIdle: 60_000 },
+    })
+    upstream.close()
+    expect(result).toMatchObject({ status: 200 })
+    expect(own.length).toBe(body.length)
   })
 })
 
