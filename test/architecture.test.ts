@@ -132,7 +132,7 @@ describe('the house', () => {
   it('keeps each library behind one place', () => {
     const homes: Record<string, RegExp> = {
       express: /^admin\//,
-      'prom-client': /^admin\/((process|summed)-)?metrics\.ts$/,
+      'prom-client': /^admin\/(((process|summed)-)?metrics|histogram)\.ts$/,
       'http-proxy-middleware': /^proxy\/middleware-engine\.ts$/,
       undici: /^proxy\/(undici-engine|upstream-clients)\.ts$/,
       'proxy-addr': /^proxy\/forwarded\.ts$/,

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createBoundedMap } from '../base/bounded-map.ts'
 import { invalidToken } from './invalid-token.ts'
 import { type JsonObject, readJsonObject } from './strict-json.ts'
 
@@ -38,7 +38,7 @@ function decodePart(part: string): Buffer {
 }
 
 /** A server writes the same one on all of its tokens. Few are kept, and no long ones: anybody can make some up. */
-const headers = new LRUCache<string, JsonObject>({ max: 100 })
+const headers = createBoundedMap<JsonObject>(100)
 const longestKept = 500
 
 function readHeader(part: string): JsonObject {
