@@ -38,7 +38,7 @@ export interface Attachment {
 
 /** Which connections are taken over for another protocol, and by whom. */
 export interface Upgrades {
-  /** False: the offer of another protocol is passed over, and the request answered as any other. */
+  /** False: the offer of another protocol is passed over, and the request answered like any other. */
   areTaken(request: IncomingMessage): boolean
   /** False for a request that is another application's. */
   areOurs(request: IncomingMessage): boolean

@@ -55,7 +55,7 @@ export function readRequest({ request, target, listener, parts, outcome, upgrade
   }
 }
 
-/** Anywhere else such a target is refused, as any other that is no path. */
+/** Anywhere else such a target is refused, like any other that is no path. */
 function readProxied(target: string, method: string, { options, proxy }: Listener): AbsoluteTarget | undefined {
   if (!proxy || target.startsWith('/')) return undefined
   requireShortTarget(target, options.limits.target_length)

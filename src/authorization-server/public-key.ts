@@ -1,5 +1,6 @@
 import { constants, createPublicKey as createKeyObject, type KeyObject, verify } from 'node:crypto'
 import { compactVerify } from 'jose/jws/compact/verify'
+import type { Soon } from '../base/soon.ts'
 import { findKeyWeakness } from './public-key-soundness.ts'
 import { isSameAlgorithm, type KeyKind, type SignatureAlgorithm, signatureAlgorithms } from './signature-algorithms.ts'
 
@@ -11,7 +12,7 @@ export interface PublicKey {
   /** True if a signature by this algorithm can be the key's. */
   fits(alg: SignatureAlgorithm): boolean
   /** True if the signature of a JWS in compact serialization is the key's, by an algorithm that fits. */
-  hasSigned(token: string, alg: SignatureAlgorithm): Promise<boolean> | boolean
+  hasSigned(token: string, alg: SignatureAlgorithm): Soon<boolean>
 }
 
 /** A key that must not verify anything, and why: what follows "the key". */

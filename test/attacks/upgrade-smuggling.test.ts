@@ -84,7 +84,7 @@ describe('a request for a WebSocket that is none in some part is refused, and no
     ['a protocol that begins so', good.replace('Upgrade: websocket', 'Upgrade: websockets')],
     ['an upgrade hidden in Proxy-Connection', good.replace('Connection: Upgrade', 'Proxy-Connection: Upgrade')],
   ])(
-    '%s is a request as any other: what is behind it is refused as ever, and the upstream sees no upgrade',
+    '%s is a request like any other: what is behind it is refused as ever, and the upstream sees no upgrade',
     async (_, bytes) => {
       const before = seen()
       answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
